@@ -1,0 +1,107 @@
+"""Checkpoints on disk: safetensors with one JSON header, written atomically, read without executing anything.
+
+A file holds named tensors and, under the single metadata key ``crossrig``, a JSON object that says what they are
+(``kind``, ``config``, data, licence ...). Pickles are neither written nor read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from crossrig.errors import UserError
+
+HEADER_KEY = "crossrig"
+
+
+def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+    """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step.
+
+    The bytes go to a temporary file in the same folder (made if missing), reach the disk, and are then renamed over
+    `path`: a reader, or a run killed half-way, sees the old file or the new one and never a part of one.
+    Tensors are stored contiguously, on the CPU, with their own dtype. Raises TypeError for a header JSON cannot hold.
+    """
+    path = Path(path)
+    text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
+    # clone: safetensors refuses tensors that share storage, which views of one buffer do
+    plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    try:
+        save_file(plain, temporary, metadata={HEADER_KEY: text})
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """Reads a checkpoint: (tensors on the CPU, header). Raises UserError when `path` is not one of ours."""
+    path = Path(path)
+    _require_file(path)
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            header = _parse_header(path, file.metadata())
+            names: list[str] = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, header
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable checkpoint ({error}); download or train it again") from None
+
+
+def load_header(path: str | Path) -> dict[str, Any]:
+    """Reads only the header of a checkpoint (cheap for a large file); errors as in `load`."""
+    path = Path(path)
+    _require_file(path)
+    try:
+        with safe_open(str(path), framework="pt", device="cpu") as file:
+            return _parse_header(path, file.metadata())
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a readable checkpoint ({error}); download or train it again") from None
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of the whole file, 64 hexadecimal digits."""
+    path = Path(path)
+    _require_file(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise UserError(f"{path} is a folder, not a checkpoint; give the .safetensors file inside it")
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint at {path}; check the path, or run `crossrig doctor`")
+
+
+def _parse_header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]:
+    text = (metadata or {}).get(HEADER_KEY)
+    if text is None:
+        raise UserError(f"{path} holds tensors but no '{HEADER_KEY}' header: it was not written by crossrig")
+    try:
+        header = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(f"the header of {path} is not JSON ({error}); download or train it again") from None
+    if not isinstance(header, dict):
+        raise UserError(f"the header of {path} is not a JSON object; download or train it again")
+    return header
+
+
+def _umask() -> int:
+    """The process's file-mode mask: mkstemp makes private files, a checkpoint should be as readable as any other."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,463 @@
+"""The command line: thin commands over the library.
+
+Bad input ends with one sentence on stderr and exit status 2; nothing is written then. Results go to stdout, progress to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from crossrig.config import add_options, from_options, load_toml, suggest
+from crossrig.errors import UserError
+
+#: Largest number of pictures one `sample` command makes.
+_MOST_SEEDS = 100_000
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that complains with one sentence, as everything else here does."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}; see `{self.prog} --help`.")
+
+    def options(self) -> list[str]:
+        """Every option it knows."""
+        return [option for option in self._option_string_actions if option.startswith("--")]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training recipe: `train(config)` of a module, with the dataclass of its settings."""
+
+    module: str
+    settings: str
+    meaning: str
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Settings that make it this recipe."""
+
+
+#: Name on the command line -> recipe. Modules are loaded when asked for: each brings a good part of the library along.
+RECIPES: Mapping[str, Recipe] = {
+    "generator": Recipe("crossrig.train.generator", "GeneratorTraining", "StyleGAN2 of human faces"),
+    "reconstruction": Recipe("crossrig.train.reconstruction", "ReconstructionTraining", "picture -> face parameters"),
+    "judge": Recipe(
+        "crossrig.train.reconstruction", "ReconstructionTraining",
+        "a second reconstruction network, for evaluation only", (("role", "judge"),),
+    ),
+    "encoder": Recipe("crossrig.train.encoder", "EncoderTraining", "picture -> W+ of a generator"),
+    "attributes": Recipe("crossrig.train.attributes", "AttributesTraining", "T: style code -> face parameters"),
+    "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
+    "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),
+    "toon": Recipe("crossrig.train.toon", "ToonTraining", "a child generator in the toon domain"),
+    "detector": Recipe("crossrig.train.detector", "DetectorTraining", "finder of drawn faces"),
+}  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        parser = build_parser(words)
+        options, extra = parser.parse_known_args(words)
+        if extra:
+            chosen: Parser = options.parser
+            name = extra[0].split("=")[0]
+            hint = suggest(name, chosen.options()) if name.startswith("-") else ""
+            what = "option" if name.startswith("-") else "argument"
+            raise UserError(f'There is no {what} "{name}" in `{chosen.prog}`.{hint}')
+        command: Callable[[argparse.Namespace], None] = options.command
+        command(options)
+    except UserError as error:
+        print(f"crossrig: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("crossrig: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    return 0
+
+
+def build_parser(words: Sequence[str] = ()) -> Parser:
+    """The parser. ``words``: the command line to come; of the training recipes only the one it names is loaded."""
+    parser = Parser(prog="crossrig", description="Rig any picture of a face with the sliders of a 3D face model.")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser, required=True)
+    parser.set_defaults(parser=parser)
+    _edit_command(commands)
+    _controls_command(commands)
+    _sample_command(commands)
+    _synth_command(commands)
+    _train_command(commands, words)
+    _eval_command(commands)
+    _assets_command(commands)
+    _doctor_command(commands)
+    _demo_command(commands)
+    return parser
+
+
+def _add(commands: Any, name: str, command: Callable[[argparse.Namespace], None], help: str, epilog: str = "") -> Parser:
+    parser: Parser = commands.add_parser(name, help=help, description=help, epilog=epilog)
+    parser.set_defaults(command=command, parser=parser)
+    return parser
+
+
+# -- edit -----------------------------------------------------------------------------------------------------------
+
+
+def _edit_command(commands: Any) -> None:
+    parser = _add(
+        commands, "edit", _edit, "Edit the face in a picture.",
+        "example:\n  crossrig edit photo.jpg -o out.png --yaw 25 --set smile=0.8 --set light.azimuth=-60",
+    )  # fmt: skip
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="PNG, JPEG, WebP, TIFF, BMP or GIF")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="the edited picture: .png, .jpg or .webp")
+    parser.add_argument(
+        "--domain", choices=("human", "toon", "auto"), default="auto",
+        help="whose generator edits it; auto tries all and takes the one that comes nearest (default: auto)",
+    )  # fmt: skip
+    for angle, meaning in (("yaw", "to the face's own left"), ("pitch", "up"), ("roll", "counter-clockwise")):
+        parser.add_argument(f"--{angle}", type=float, metavar="DEGREES", help=f"turn the head: positive is {meaning}")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", dest="settings",
+        help="set a control, again for more; `crossrig controls` lists them",
+    )  # fmt: skip
+    parser.add_argument("--sheet", action="store_true", help="also write a contact sheet, OUT-sheet.png: input, inversion, edit, 3D model")
+    parser.add_argument("--json", action="store_true", help="print the commanded and the judged change of every attribute")
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help="steps of the inversion; more is slower and closer")
+    parser.add_argument("--tuning-steps", type=int, default=None, metavar="N", help="steps of pivotal tuning; 0: none")
+    _add_common(parser)
+
+
+def _add_common(parser: Parser) -> None:
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def _edit(options: argparse.Namespace) -> None:
+    from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.data.pictures import read_picture
+    from crossrig.face3d import controls
+    from crossrig.session import EditSession, Effort
+    from crossrig.sheets import contact_sheet
+    from crossrig.train.memory import keep_freed_memory
+
+    values = parse_settings(options.settings)
+    for angle in ("yaw", "pitch", "roll"):
+        if (given := getattr(options, angle)) is not None:
+            values[angle] = given
+    check_destination(options.output, options.overwrite)
+    sheet = options.output.with_name(f"{options.output.stem}-sheet.png")
+    if options.sheet:
+        check_destination(sheet, options.overwrite)
+    picture = read_picture(options.picture)
+    for name, value in values.items():  # before the slow part
+        controls.check_value(name, value)
+    device = check_device(options.device)
+    effort = Effort()
+    effort = Effort(
+        effort.trial_steps,
+        _at_least(options.steps, 1, "--steps", effort.steps),
+        _at_least(options.tuning_steps, 0, "--tuning-steps", effort.tuning_steps),
+        effort.passes,
+    )
+    keep_freed_memory()
+    session = EditSession(options.domain, device, effort=effort, progress=None if options.json else _show_progress)
+    notes = session.set_image(picture)
+    session.edit(values)
+    edited = session.render()
+    judgement = session.judged() if options.json else None
+    if options.sheet:
+        cells = [
+            ("input", session.input_crop()), ("inversion", session.inverted_crop()), ("edited", session.render_crop()),
+            ("3D model", session.rendering_of_model()),
+        ]  # fmt: skip
+        title = ", ".join(f"{name} {value:g}" for name, value in values.items())
+        save_picture(sheet, contact_sheet([cells], title=title), DigitalSource.EDITED, options.overwrite)
+    save_picture(options.output, edited, DigitalSource.EDITED, options.overwrite)
+    if judgement is not None:
+        print(json.dumps({
+            "picture": str(options.picture), "output": str(options.output), "sheet": str(sheet) if options.sheet else None,
+            "domain": session.domain, "notes": notes, "controls": values,
+            "attributes": {name: asdict(change) for name, change in judgement.attributes.items()},
+            "angles": {name: {"commanded": asked, "judged": seen} for name, (asked, seen) in judgement.angles.items()},
+        }, indent=2))  # fmt: skip
+        return
+    for note in notes:
+        print(note, file=sys.stderr)
+    print(options.output)
+    if options.sheet:
+        print(sheet)
+
+
+def parse_settings(words: Sequence[str]) -> dict[str, float]:
+    """`NAME=VALUE` words as a mapping. Raises :class:`UserError` for anything else."""
+    values: dict[str, float] = {}
+    for word in words:
+        name, separator, value = word.partition("=")
+        if not separator or not name.strip():
+            raise UserError(f'--set {word}: write NAME=VALUE, for example --set smile=0.8.')
+        try:
+            number = float(value)
+        except ValueError as error:
+            raise UserError(f'--set {word}: "{value}" is not a number.') from error
+        if number != number or number in (float("inf"), float("-inf")):
+            raise UserError(f'--set {word}: "{value}" is not a finite number.')
+        values[name.strip()] = number
+    return values
+
+
+def _at_least(value: int | None, least: int, flag: str, default: int) -> int:
+    if value is None:
+        return default
+    if value < least:
+        raise UserError(f"{flag} must be at least {least}, not {value}.")
+    return value
+
+
+def check_device(name: str) -> str:
+    """A device torch can use here; :class:`UserError` otherwise."""
+    import torch
+
+    if name == "cpu" or (re.fullmatch(r"cuda(:\d+)?", name) and torch.cuda.is_available()):
+        return name
+    if name.startswith("cuda"):
+        raise UserError("--device cuda: this computer or this torch has no CUDA; leave --device out to use the processor.")
+    raise UserError(f'--device must be cpu or cuda, not "{name}".')
+
+
+def _show_progress(what: str, step: int, steps: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\033[K{what} {step}/{steps}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
+    elif step == steps:
+        print(f"{what}: done", file=sys.stderr)
+
+
+# -- controls -------------------------------------------------------------------------------------------------------
+
+
+def _controls_command(commands: Any) -> None:
+    parser = _add(commands, "controls", _controls, "List every control with its range, unit and meaning.")
+    parser.add_argument("filter", nargs="?", default="", metavar="WORD", help="only controls whose name or meaning contains this")
+    parser.add_argument("--json", action="store_true", help="print a list of objects")
+
+
+def _controls(options: argparse.Namespace) -> None:
+    from crossrig.face3d.controls import CONTROLS
+
+    word = options.filter.lower()
+    chosen = [control for control in CONTROLS.values() if word in control.name.lower() or word in control.meaning.lower()]
+    if options.json:
+        print(json.dumps([asdict(control) for control in chosen], indent=2))
+        return
+    if not chosen:
+        raise UserError(f'No control has "{options.filter}" in its name or meaning; `crossrig controls` lists all.')
+    width = max(len(control.name) for control in chosen)
+    for control in chosen:
+        reach = f"{control.minimum:g} .. {control.maximum:g} {control.unit}"
+        print(f"{control.name:{width}}  {reach:18}  {'added to the face: ' if control.relative else ''}{control.meaning}")
+
+
+# -- sample ---------------------------------------------------------------------------------------------------------
+
+
+def _sample_command(commands: Any) -> None:
+    parser = _add(commands, "sample", _sample, "Make pictures of people who do not exist.")
+    parser.add_argument("--seeds", default="0-7", metavar="LIST", help="for example 0-7 or 1,5,9-12 (default: 0-7)")
+    parser.add_argument("--domain", choices=("human", "toon"), default="human", help="whose generator (default: human)")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="a generator checkpoint instead of the shipped one")
+    parser.add_argument("--trunc", type=float, default=0.8, metavar="PSI", help="truncation: 1 all variety, 0 the mean face (default: 0.8)")
+    parser.add_argument("--outdir", type=Path, default=Path("samples"), help="folder for seedNNNN.png and grid.png (default: samples)")
+    _add_common(parser)
+
+
+def _sample(options: argparse.Namespace) -> None:
+    import torch
+
+    from crossrig import assets
+    from crossrig.data.align import to_pixels
+    from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.gan.weights import load_generator
+    from crossrig.sheets import grid
+
+    seeds = parse_seeds(options.seeds)
+    if not 0.0 <= options.trunc <= 2.0:
+        raise UserError(f"--trunc must be between 0 and 2, not {options.trunc:g}.")
+    device = check_device(options.device)
+    path = options.network if options.network is not None else assets.require(f"generator-{options.domain}")
+    generator = load_generator(path).to(device).eval().requires_grad_(False)
+    folder = make_folder(options.outdir)
+    names = [folder / f"seed{seed:04d}.png" for seed in seeds] + [folder / "grid.png"]
+    for name in names:
+        check_destination(name, options.overwrite)
+    images = []
+    with torch.no_grad():
+        for seed, name in zip(seeds, names, strict=False):
+            z = torch.randn(1, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+            image = generator(z, options.trunc)
+            save_picture(name, to_pixels(image), DigitalSource.TRAINED, options.overwrite)
+            images.append(image)
+    save_picture(names[-1], grid(torch.cat(images), min(8, len(images))), DigitalSource.TRAINED, options.overwrite)
+    print(names[-1])
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`0-7` or `1,5,9-12` as numbers."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,18})(?:-(\d{1,18}))?\s*", part)
+        if match is None:
+            raise UserError(f'--seeds {text}: "{part}" is no number or range; write for example 0-7 or 1,5,9-12.')
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first or last - first >= _MOST_SEEDS:
+            raise UserError(f"--seeds {text}: {part} must rise and hold at most {_MOST_SEEDS} seeds.")
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made when it is not there; :class:`UserError` when that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise UserError(f"{path}: is a file, and a folder is needed; choose another --outdir.") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be made ({error.strerror}); choose another --outdir.") from error
+    return path
+
+
+# -- synth ----------------------------------------------------------------------------------------------------------
+
+
+def _synth_command(commands: Any) -> None:
+    parser = _add(commands, "synth", _synth, "Render labelled portraits of synthetic people into a stylegan2-ada ZIP.")
+    parser.add_argument("--count", type=int, required=True, metavar="N", help="portraits")
+    parser.add_argument("--size", type=int, default=128, metavar="PX", help="pixels a side (default: 128)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
+    parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
+    parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
+    parser.add_argument("--style", choices=("photo", "toon"), default="photo", help="how they are drawn (default: photo)")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")
+
+
+def _synth(options: argparse.Namespace) -> None:
+    from crossrig.data.synth import synthesise
+
+    folder = make_folder(options.outdir)
+    print(synthesise(options.count, options.size, options.seed, folder, options.workers, options.style, options.first))
+
+
+# -- train ----------------------------------------------------------------------------------------------------------
+
+
+def _train_command(commands: Any, words: Sequence[str]) -> None:
+    parser: Parser = commands.add_parser("train", help="Train a network.", description="Train a network.")
+    parser.set_defaults(parser=parser)
+    recipes = parser.add_subparsers(title="recipes", metavar="RECIPE", parser_class=Parser, required=True)
+    for name, recipe in RECIPES.items():
+        epilog = "A run that was interrupted continues when the same command is given again."
+        child = _add(recipes, name, _train, f"Train: {recipe.meaning}.", epilog)
+        child.set_defaults(recipe=name)
+        child.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options given here go before them")
+        if list(words[:2]) == ["train", name]:
+            settings, _ = load_recipe(name)
+            add_options(child, settings)
+
+
+def load_recipe(name: str) -> tuple[type[Any], Callable[[Any], Path]]:
+    """Settings class and training function of a recipe."""
+    recipe = RECIPES[name]
+    try:
+        module = importlib.import_module(recipe.module)
+    except ModuleNotFoundError as error:
+        if error.name != recipe.module:
+            raise
+        raise UserError(f"This version of crossrig has no recipe for {name}.") from error
+    return getattr(module, recipe.settings), module.train
+
+
+def _train(options: argparse.Namespace) -> None:
+    settings, train = load_recipe(options.recipe)
+    for field, value in RECIPES[options.recipe].fixed:
+        setattr(options, field, value)
+    base = load_toml(settings, options.config) if options.config is not None else None
+    if options.recipe == "judge" and not hasattr(options, "outdir") and base is None:
+        options.outdir = "runs/judge"
+    print(train(from_options(settings, options, base)))
+
+
+# -- eval, assets, doctor, demo -------------------------------------------------------------------------------------
+
+
+def _eval_command(commands: Any) -> None:
+    parser = _add(commands, "eval", _eval, "Measure the shipped networks on people none of them was trained on.")
+    parser.add_argument("--quick", action="store_true", help="the short evaluation (the only one so far)")
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
+
+
+def _eval(options: argparse.Namespace) -> None:
+    from crossrig import evaluate
+
+    if not options.quick:
+        raise UserError("Only the short evaluation exists so far: add --quick.")
+    figures = evaluate.shipped_quick(options.workers)
+    print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
+
+
+def _assets_command(commands: Any) -> None:
+    meaning = "Optional packs of hair and clothes."
+    parser: Parser = commands.add_parser("assets", help=meaning, description=meaning)
+    parser.set_defaults(parser=parser)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", parser_class=Parser, required=True)
+    add = _add(actions, "add", _assets_add, "Register a folder with MakeHuman packs for `crossrig synth`.")
+    add.add_argument("folder", type=Path, metavar="FOLDER", help="a folder with .mhclo and .obj files")
+
+
+def _assets_add(options: argparse.Namespace) -> None:
+    from crossrig.data import packs
+
+    if not options.folder.is_dir():
+        raise UserError(f"{options.folder}: there is no such folder.")
+    print(packs.add(options.folder))
+
+
+def _doctor_command(commands: Any) -> None:
+    parser = _add(commands, "doctor", _doctor, "Say what is installed, what is missing and how to get it.")
+    parser.add_argument("--json", action="store_true", help="print one object")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from crossrig.doctor import diagnose, report
+
+    diagnosis = diagnose()
+    print(json.dumps(diagnosis.to_json(), indent=2) if options.json else report(diagnosis))
+
+
+def _demo_command(commands: Any) -> None:
+    parser = _add(commands, "demo", _demo, "Edit two real pictures and write a contact sheet.")
+    parser.add_argument("--outdir", type=Path, default=Path("demo"), help="folder for sheet.png (default: demo)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from crossrig.demo import make_sheet
+    from crossrig.train.memory import keep_freed_memory
+
+    keep_freed_memory()
+    print(make_sheet(make_folder(options.outdir), check_device(options.device), _show_progress))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

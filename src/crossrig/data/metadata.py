@@ -1,0 +1,102 @@
+"""Saving pictures that say where they come from.
+
+Every picture this program makes or edits carries the IPTC *digital source type* in an XMP packet (IPTC Photo Metadata
+Standard 2023.1; vocabulary http://cv.iptc.org/newscodes/digitalsourcetype), so that viewers and archives can tell.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from crossrig.errors import UserError
+
+_VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+class DigitalSource(enum.Enum):
+    """How a picture came about; the values are the IPTC terms."""
+
+    EDITED = "compositeWithTrainedAlgorithmicMedia"
+    """A picture from elsewhere, parts of which a trained model replaced."""
+    TRAINED = "trainedAlgorithmicMedia"
+    """Made by a trained model."""
+    RENDERED = "algorithmicMedia"
+    """Made by a program that was not trained: the renderer."""
+
+
+def check_destination(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
+    """The path, once it is sure that a picture may be written there; raises :class:`UserError` otherwise."""
+    path = Path(path)
+    if path.suffix.lower() not in _FORMATS:
+        raise UserError(f"{path}: pictures are written as {', '.join(sorted(_FORMATS))}; choose a name that ends so.")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a file name.")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path}: exists already; choose another name or add --overwrite.")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{path}: the folder {path.parent} cannot be written to; choose another place.")
+    return path
+
+
+def save_picture(
+    path: str | os.PathLike[str], pixels: NDArray[np.uint8], source: DigitalSource, overwrite: bool = False
+) -> None:
+    """Write (H, W, 3) uint8 sRGB as PNG, JPEG or WebP, by the ending of the name; whole or not at all.
+
+    Raises :class:`UserError` when the place cannot be written or is taken and ``overwrite`` is false.
+    """
+    path = check_destination(path, overwrite)
+    kind = _FORMATS[path.suffix.lower()]
+    packet = xmp_packet(source)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            if kind == "PNG":
+                text = PngImagePlugin.PngInfo()
+                text.add_itxt("XML:com.adobe.xmp", packet)
+                image.save(stream, kind, pnginfo=text)
+            elif kind == "JPEG":
+                image.save(stream, kind, quality=95, subsampling=0, xmp=packet.encode())
+            else:
+                image.save(stream, kind, quality=95, xmp=packet.encode())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except OSError as error:
+        Path(name).unlink(missing_ok=True)
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def xmp_packet(source: DigitalSource) -> str:
+    """The XMP packet that states the digital source type and the program."""
+    return (
+        '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
+        ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
+        f" xmp:CreatorTool={quoteattr(f'crossrig {_version()}')}"
+        f" Iptc4xmpExt:DigitalSourceType={quoteattr(_VOCABULARY + source.value)}/>"
+        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    )
+
+
+def _version() -> str:
+    try:
+        return version("crossrig")
+    except PackageNotFoundError:
+        return "(not installed)"

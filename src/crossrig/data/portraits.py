@@ -1,0 +1,356 @@
+"""Portraits of synthetic people: geometry from every maker, one visibility buffer, one deferred shader, a camera.
+
+The picture agrees with its label: vertices, light and camera are those of `render.face`, only finer in everything a label does not say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrig.data import shader
+from crossrig.data.accessories import make_earrings, make_glasses
+from crossrig.data.backdrops import paint_backdrop
+from crossrig.data.beard import grow_beard
+from crossrig.data.brows import grow_brows, grow_lashes
+from crossrig.data.clothes import make_clothes
+from crossrig.data.geometry import (
+    BEARD,
+    BROW,
+    EYE,
+    GLASS,
+    HAIR,
+    LASHES,
+    MOUTH_INSIDE,
+    TEETH,
+    TONGUE,
+    HeadSurface,
+    HeadTemplate,
+    Patch,
+    vertex_normals,
+)  # fmt: skip
+from crossrig.data.hair import grow_hair
+from crossrig.data.lights import LUMINANCE
+from crossrig.data.people import Person, head_model
+from crossrig.data.shader import (
+    A_AUX,
+    A_COLOUR,
+    A_NORMAL,
+    A_OCCLUSION,
+    A_TANGENT,
+    A_UV,
+    ATTRIBUTES,
+    crevices,
+    disc_taps,
+    raster_cutouts,
+    resolve,
+    shade,
+)  # fmt: skip
+from crossrig.data.skin_detail import TILE_METRES, SkinMaps, noise_tile, skin_maps
+from crossrig.face3d.model import SHOULDER_YAW
+from crossrig.face3d.params import FaceParams
+from crossrig.render.camera import Camera
+from crossrig.render.rasterise import raster_kernel
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+_SHADOW_SIZE: Final = 112
+_SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
+_CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
+_NO_BARY: Final = np.empty((0, 0, 3), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Studio:
+    """The face model as plain arrays, laid out for speed."""
+
+    template: HeadTemplate
+    mean: Floats  # (V*3,)
+    shape_basis: Floats  # (80, V*3)
+    expression_basis: Floats  # (52, V*3)
+    albedo_mean: Floats  # (V*3,)
+    albedo_basis: Floats  # (48, V*3)
+    occlusion: Floats  # (V,)
+    fixed: Floats  # (V, ATTRIBUTES) attributes that no person changes
+    parts: NDArray[np.uint8]  # (F,)
+    decode: Floats  # sRGB decoding table
+
+
+def _flat(tensor: object) -> Floats:
+    array = np.asarray(tensor, dtype=np.float32)
+    return np.ascontiguousarray(array.reshape(array.shape[0], -1) if array.ndim == 3 else array.reshape(-1))
+
+
+@cache
+def studio() -> Studio:
+    """The studio of the shipped head model, set up once per process."""
+    model = head_model()
+    template = HeadTemplate(
+        mean=model.mean.numpy().astype(np.float32),
+        faces=np.ascontiguousarray(model.faces.numpy().astype(np.int32)),
+        uv=model.uv.numpy().astype(np.float32),
+        face_part=model.face_part.numpy(),
+        rotation_weight=np.ascontiguousarray(model.rotation_weight.numpy().astype(np.float32)),
+        regions={name: index.numpy() for name, index in model.regions.items()},
+        landmarks=model.landmarks,
+    )
+    maps = skin_maps(template)
+    parts = template.face_part
+    fixed = _fixed_attributes(template, maps, model.occlusion.numpy(), model.eye_direction.numpy())
+    grid = np.linspace(0, 1, 4097)
+    decode = np.where(grid <= 0.04045, grid / 12.92, ((grid + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return Studio(
+        template=template, mean=_flat(model.mean.numpy()), shape_basis=_flat(model.shape_basis.numpy()),
+        expression_basis=_flat(model.expression_basis.numpy()), albedo_mean=_flat(model.albedo_mean.numpy()),
+        albedo_basis=_flat(model.albedo_basis.numpy()), occlusion=model.occlusion.numpy().astype(np.float32), fixed=fixed, parts=parts,
+        decode=decode,
+    )  # fmt: skip
+
+
+def _fixed_attributes(template: HeadTemplate, maps: SkinMaps, occlusion: Floats, eye_direction: Floats) -> Floats:
+    count = len(template.mean)
+    fixed = np.zeros((count, ATTRIBUTES), np.float32)
+    fixed[:, A_UV : A_UV + 2] = maps.coordinates
+    fixed[:, A_OCCLUSION] = 0.15 + 0.85 * occlusion
+    for offset, mask in enumerate((maps.lips, maps.cheeks, maps.oil, maps.lids, maps.under_eye, maps.forehead)):
+        fixed[:, A_AUX + offset] = mask
+    eye = np.unique(template.faces[template.face_part == EYE])
+    fixed[eye, A_AUX : A_AUX + 3] = eye_direction[eye]
+    fixed[eye, A_OCCLUSION] = 0.9
+    inside = np.unique(template.faces[np.isin(template.face_part, (TEETH, TONGUE, MOUTH_INSIDE))])
+    # Light falls off quickly behind the lips.
+    fixed[inside, A_OCCLUSION] = np.exp(-np.maximum(maps.depth[inside] - 0.006, 0.0) / 0.014)
+    return fixed
+
+
+def label(person: Person) -> FaceParams:
+    """The exact parameters of the portrait (batch size one)."""
+    return person.params()
+
+
+# --------------------------------------------------------------------------------------------------------------------------- geometry
+
+
+def rotation_matrices(rotation: NDArray[np.floating], weight: Floats) -> Floats:
+    """(V, 3, 3) float32: the rule of `face3d.model.pose` for one person, in NumPy."""
+    pitch, yaw, roll = (float(angle) for angle in rotation)
+    p, y, r = pitch * weight, yaw * (SHOULDER_YAW + (1 - SHOULDER_YAW) * weight), roll * weight
+    cp, sp, cy, sy, cr, sr = np.cos(p), np.sin(p), np.cos(y), np.sin(y), np.cos(r), np.sin(r)
+    matrices = np.empty((len(weight), 3, 3), np.float32)
+    matrices[:, 0, 0] = cr * cy
+    matrices[:, 0, 1] = -cr * sy * sp - sr * cp
+    matrices[:, 0, 2] = cr * sy * cp - sr * sp
+    matrices[:, 1, 0] = sr * cy
+    matrices[:, 1, 1] = -sr * sy * sp + cr * cp
+    matrices[:, 1, 2] = sr * sy * cp + cr * sp
+    matrices[:, 2, 0] = -sy
+    matrices[:, 2, 1] = -cy * sp
+    matrices[:, 2, 2] = cy * cp
+    return matrices
+
+
+def turn(matrices: Floats, vectors: Floats) -> Floats:
+    """Matrices (V, 3, 3) times vectors (V, 3)."""
+    x, y, z = vectors[:, 0:1], vectors[:, 1:2], vectors[:, 2:3]
+    return np.asarray(matrices[:, :, 0] * x + matrices[:, :, 1] * y + matrices[:, :, 2] * z, dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """All triangles of a portrait in the world, opaque ones first."""
+
+    vertices: Floats  # (N, 3) metres
+    faces: Ints  # (F, 3)
+    material: NDArray[np.uint8]  # (F,)
+    attributes: Floats  # (N, ATTRIBUTES)
+    opaque: int  # number of opaque triangles
+
+
+def head_surface(person: Person) -> HeadSurface:
+    """The person's head before it is turned."""
+    stage = studio()
+    vertices = stage.mean + person.blocks["shape"] @ stage.shape_basis + person.blocks["expression"] @ stage.expression_basis
+    return HeadSurface.of(stage.template, vertices.reshape(-1, 3))
+
+
+def skin_colours(person: Person) -> Floats:
+    """Linear albedo (V, 3) of the head's vertices."""
+    stage = studio()
+    encoded = stage.albedo_mean + person.blocks["albedo"] @ stage.albedo_basis
+    index = (np.clip(encoded, 0.0, 1.0) * 4096 + 0.5).astype(np.int32)
+    return stage.decode[index].reshape(-1, 3)
+
+
+def accessories(person: Person, head: HeadSurface) -> list[Patch]:
+    """Everything a person carries on the head surface: hair, brows, beard, clothes."""
+    patches = [*make_clothes(head, person.clothes, person.rng(3)), *grow_hair(head, person.hair, person.rng(4))]
+    patches += [grow_brows(head, person.brows, person.rng(5)), grow_lashes(head, person.brows, person.rng(6))]
+    if person.beard is not None:
+        patches += grow_beard(head, person.beard, person.rng(8))
+    if person.glasses is not None:
+        patches += make_glasses(head, person.glasses)
+    if person.earrings is not None:
+        patches += make_earrings(head, person.earrings)
+    return patches
+
+
+def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Scene:
+    """Head and patches in the world, posed."""
+    stage = studio()
+    solid = [patch for patch in patches if patch.material not in _CUTOUTS]
+    cut = [patch for patch in patches if patch.material in _CUTOUTS]
+    ordered = [*solid, *cut]
+    counts = [len(head.vertices), *(len(patch.vertices) for patch in ordered)]
+    starts = np.cumsum([0, *counts])
+    neutral = np.concatenate([head.vertices, *(patch.vertices for patch in ordered)])
+    weight = np.concatenate([head.rotation_weight, *(patch.rotation_weight for patch in ordered)])
+    matrices = rotation_matrices(person.blocks["rotation"], weight)
+    vertices = turn(matrices, neutral) + person.blocks["translation"]
+
+    # The makers' lashes replace the head model's coarse ones.
+    drawn = stage.parts != LASHES
+    faces = [stage.template.faces[drawn], *(patch.faces + np.int32(start) for patch, start in zip(ordered, starts[1:-1], strict=True))]
+    material = [stage.parts[drawn], *(np.full(len(patch.faces), patch.material, np.uint8) for patch in ordered)]
+    opaque = len(faces[0]) + sum(len(patch.faces) for patch in solid)
+    joined = np.ascontiguousarray(np.concatenate(faces))
+
+    attributes = np.zeros((len(vertices), ATTRIBUTES), np.float32)
+    attributes[: counts[0]] = stage.fixed
+    attributes[: counts[0], A_COLOUR : A_COLOUR + 3] = skin_colours(person)
+    for patch, start, count in zip(ordered, starts[1:-1], counts[1:], strict=True):
+        rows = attributes[start : start + count]
+        rows[:, A_COLOUR : A_COLOUR + 3] = patch.colour
+        rows[:, A_TANGENT : A_TANGENT + 3] = turn(matrices[start : start + count], patch.tangent)
+        rows[:, A_UV : A_UV + 2] = patch.uv
+        rows[:, A_OCCLUSION] = 1.0
+        rows[:, A_AUX] = patch.opacity
+    attributes[:, A_NORMAL : A_NORMAL + 3] = vertex_normals(vertices, joined)
+    return Scene(vertices, joined, np.concatenate(material), attributes, opaque)
+
+
+# --------------------------------------------------------------------------------------------------------------------------- pictures
+
+
+@dataclass(frozen=True, eq=False)
+class Visible:
+    """What every sample of the picture sees."""
+
+    triangle: Ints  # (S, S), -1 = backdrop
+    bary: Floats  # (S, S, 3)
+    depth: Floats  # (S, S)
+
+
+def look_at(scene: Scene, samples: int) -> Visible:
+    """Rasterise a scene with the project's camera at samples x samples."""
+    projected = Camera().project_array(scene.vertices)
+    depth = np.full((samples, samples), np.inf, np.float32)
+    triangle = np.full((samples, samples), -1, np.int32)
+    bary = np.zeros((samples, samples, 3), np.float32)
+    raster_kernel(projected, scene.faces[: scene.opaque], depth, triangle, bary)
+    raster_cutouts(
+        projected, scene.faces[scene.opaque :], scene.material[scene.opaque :], scene.attributes, depth, triangle, bary, scene.opaque
+    )
+    return Visible(triangle, bary, depth)
+
+
+def key_shadow(scene: Scene, towards: NDArray[np.float64]) -> tuple[Floats, Floats]:
+    """Depth map (size, size) along the key lamp, and its axes (3, 3): rows right, up, towards the lamp."""
+    helper = np.array([0.0, 1.0, 0.0]) if abs(towards[1]) < 0.9 else np.array([1.0, 0.0, 0.0])
+    right = np.cross(helper, towards)
+    right /= np.linalg.norm(right)
+    axes = np.stack([right, np.cross(towards, right), towards]).astype(np.float32)
+    seen = scene.vertices @ axes.T
+    projected = np.empty_like(seen)
+    projected[:, :2] = seen[:, :2] / _SHADOW_EXTENT
+    projected[:, 2] = 1.0 - seen[:, 2]
+    depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
+    raster_kernel(projected, scene.faces, depth, np.full(depth.shape, -1, np.int32), _NO_BARY)
+    return depth, axes
+
+
+def look_vector(person: Person) -> Floats:
+    """What the shader needs to know about a person (see the L_* offsets of `shader`)."""
+    look = np.zeros(shader.LOOK_SIZE, np.float32)
+    skin, eyes = person.skin, person.eyes
+    rng = person.rng(1)
+    for offset, value in (
+        (shader.L_MOTTLING, skin.mottling), (shader.L_FRECKLES, skin.freckles), (shader.L_BLEMISHES, skin.blemishes),
+        (shader.L_MOLES, skin.moles), (shader.L_ROUGHNESS, skin.roughness), (shader.L_SHEEN, skin.sheen), (shader.L_FLUSH, skin.flush),
+        (shader.L_WRINKLES, skin.wrinkles), (shader.L_UNDER_EYE, skin.under_eye), (shader.L_LIPSTICK, skin.lipstick),
+        (shader.L_GLOSS, skin.gloss), (shader.L_SHADOW, skin.shadow), (shader.L_BLUSH, skin.blush), (shader.L_LINER, skin.liner),
+        (shader.L_IRIS, eyes.iris), (shader.L_PUPIL, eyes.pupil), (shader.L_FIBRES, eyes.fibres), (shader.L_REDNESS, eyes.redness),
+        (shader.L_IRIS_OFFSET, eyes.offset), (shader.L_NOISE_U, rng.random()), (shader.L_NOISE_V, rng.random()),
+        (shader.L_TILE, TILE_METRES), (shader.L_HALF_HEIGHT, Camera().half_height / Camera().distance),
+        (shader.L_DISTANCE, Camera().distance), (shader.L_HAIR_SHINE, 1.0),
+    ):  # fmt: skip
+        look[offset] = value
+    for offset, colour in (
+        (shader.L_LIP_COLOUR, skin.lip_colour), (shader.L_SHADOW_COLOUR, skin.shadow_colour), (shader.L_IRIS_OUTER, eyes.outer),
+        (shader.L_IRIS_INNER, eyes.inner),
+    ):  # fmt: skip
+        look[offset : offset + 3] = colour
+    return look
+
+
+def shade_scene(person: Person, scene: Scene, visible: Visible) -> Floats:
+    """Linear RGB (S, S, 3) of the covered samples."""
+    samples = len(visible.depth)
+    light = person.lighting
+    lamps = light.lamps
+    openness = np.empty((samples // 2, samples // 2), np.float32)
+    taps = disc_taps()
+    crevices(visible.depth, 0.020 / 0.38 * samples / 2, 0.05, taps, openness)
+    shadow_map, axes = key_shadow(scene, lamps[0].direction)
+    out = np.zeros((samples, samples, 3), np.float32)
+    shade(
+        visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
+        light.coefficients().astype(np.float32), lamps[0].coefficients().astype(np.float32),
+        np.stack([lamp.direction for lamp in lamps]), np.array([lamp.colour for lamp in lamps]),
+        shadow_map, axes, _SHADOW_EXTENT, 0.6 + 3.0 * lamps[0].softness, taps, openness, person.clothes.patterns(), out,
+    )  # fmt: skip
+    return out
+
+
+def encode(linear: Floats) -> Floats:
+    """Linear light -> sRGB-encoded values (IEC 61966-2-1), not rounded."""
+    curve = 1.055 * np.clip(linear, 1e-9, 1) ** np.float32(1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, 12.92 * linear, curve).astype(np.float32, copy=False)
+
+
+def develop(person: Person, linear: Floats) -> NDArray[np.uint8]:
+    """Linear RGB (H, W, 3) -> 8-bit sRGB: contrast, saturation, vignette, noise of the sensor."""
+    camera = person.camera
+    size = len(linear)
+    if camera.vignette > 0:
+        axis = (np.arange(size) + 0.5) / size * 2 - 1
+        linear = linear * (1 - camera.vignette * (axis[:, None] ** 2 + axis[None] ** 2))[..., None].astype(np.float32)
+    encoded = encode(linear)
+    grey = (encoded @ LUMINANCE.astype(np.float32))[..., None]
+    encoded = grey + (encoded - grey) * (1 + camera.saturation)
+    encoded = encoded + camera.contrast * (encoded - 0.5) * (1 - np.abs(2 * encoded - 1))
+    noise = person.rng(2).standard_normal(encoded.shape, dtype=np.float32) * (camera.noise / 255)
+    return np.asarray(np.clip(encoded + noise, 0, 1) * 255 + 0.5, dtype=np.uint8)
+
+
+def render_portrait(
+    person: Person, size: int, supersample: int = 2, style: Literal["photo", "toon"] = "photo"
+) -> NDArray[np.uint8]:
+    """Portrait (size, size, 3) uint8 sRGB. `supersample` samples per pixel and axis."""
+    if style == "toon":
+        from crossrig.data.styles import render_toon  # the styles build on this module
+
+        return render_toon(person, size, supersample)
+    head = head_surface(person)
+    scene = assemble(person, head, accessories(person, head))
+    visible = look_at(scene, size * supersample)
+    linear = shade_scene(person, scene, visible)
+    backdrop = paint_backdrop(person.backdrop, size, person.rng(7))
+    out = np.empty((size, size, 3), np.float32)
+    resolve(linear, visible.triangle, backdrop, supersample, out)
+    return develop(person, out)

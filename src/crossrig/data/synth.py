@@ -1,0 +1,171 @@
+"""Data sets of synthetic people: stylegan2-ada ZIPs with exact labels and the person codes.
+
+A portrait depends on (seed, index) alone, so the archive is bit-identical whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from crossrig.data.people import CODE_SIZE, person, sample_code
+from crossrig.data.portraits import render_portrait
+from crossrig.errors import UserError
+from crossrig.face3d.params import BLOCKS
+
+Style = Literal["photo", "toon"]
+STYLES: Final[tuple[Style, ...]] = ("photo", "toon")
+
+_CHUNK: Final = 16
+_THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One portrait of a data set."""
+
+    png: bytes
+    label: NDArray[np.float32]  # (213,) packed FaceParams
+    code: NDArray[np.float32]  # (CODE_SIZE,)
+
+
+def make_example(seed: int, index: int, size: int, style: Style) -> Example:
+    """Portrait `index` of stream `seed`, size x size pixels."""
+    code, detail_seed = sample_code(seed, index)
+    someone = person(code, detail_seed)
+    # Larger pictures have finer pixels already; fewer samples each keep the cost in bounds.
+    image = render_portrait(someone, size, supersample=2 if size <= 256 else 1, style=style)
+    done, png = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    if not done:
+        raise RuntimeError(f"portrait {index} could not be encoded as PNG")
+    return Example(png.tobytes(), np.concatenate([someone.blocks[name] for name in BLOCKS]), code)
+
+
+def _make_chunk(indices: range, seed: int, size: int, style: Style) -> list[Example]:
+    return [make_example(seed, index, size, style) for index in indices]
+
+
+@contextmanager
+def _single_threads() -> Iterator[None]:
+    """New processes inherit one thread each: the work is already split into processes."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _chunks(count: int, first: int, seed: int, size: int, style: Style, workers: int) -> Iterator[list[Example]]:
+    """Chunks of examples in order."""
+    ranges = [range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)]
+    make = partial(_make_chunk, seed=seed, size=size, style=style)
+    if workers == 1:
+        yield from map(make, ranges)
+        return
+    # Fresh processes: forked ones can hang when the parent has used OpenMP threads.
+    with _single_threads(), ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: list[Future[list[Example]]] = []
+        for indices in ranges:
+            waiting.append(pool.submit(make, indices))
+            if len(waiting) > 3 * workers:  # what is finished waits in memory only a little
+                yield waiting.pop(0).result()
+        for future in waiting:
+            yield future.result()
+
+
+def label_numbers(label: NDArray[np.float32]) -> list[float]:
+    """The shortest decimal numbers that read back as exactly these float32 values."""
+    return [float(str(value)) for value in label]
+
+
+def archive_name(count: int, size: int, seed: int, style: Style, first: int = 0) -> str:
+    """File name of the archive that `synthesise` writes."""
+    start = f"-from{first}" if first else ""
+    return f"{'people' if style == 'photo' else style}-{size}-seed{seed}{start}-{count}.zip"
+
+
+def synthesise(
+    count: int, size: int, seed: int, outdir: Path | str, workers: int | None = None, style: Style = "photo", first: int = 0,
+    progress: bool = True,
+) -> Path:  # fmt: skip
+    """Write `count` labelled portraits (numbers first .. first+count-1 of stream `seed`) as a ZIP in `outdir`; returns its path.
+
+    The ZIP holds uncompressed entries: PNGs `00000/img00000000.png` ..., `dataset.json` ({"labels": [[name, 213 numbers], ...]}, as
+    stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `workers`: processes (default: all cores).
+    Raises UserError for sizes or counts out of range, an unknown style, or when the archive exists already.
+    """
+    if count < 1:
+        raise UserError(f"Cannot make {count} portraits: give a count of at least 1.")
+    if not 16 <= size <= 1024 or size % 2:
+        raise UserError(f"Cannot make portraits of {size} pixels: give an even size from 16 to 1024.")
+    if seed < 0 or first < 0:
+        raise UserError("The seed and the first portrait's number must not be negative.")
+    if style not in STYLES:
+        raise UserError(f"There is no style '{style}': choose one of {', '.join(STYLES)}.")
+    if workers is not None and workers < 1:
+        raise UserError(f"Cannot work with {workers} processes: give at least 1.")
+    folder = Path(outdir)
+    path = folder / archive_name(count, size, seed, style, first)
+    if path.exists():
+        raise UserError(f"{path} exists already: remove it or choose another folder with --outdir.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"Cannot make the folder {folder} ({error.strerror}): choose another with --outdir.") from None
+    workers = min(workers or os.cpu_count() or 1, -(-count // _CHUNK))
+
+    labels: list[list[object]] = []
+    codes = np.empty((count, CODE_SIZE), np.float32)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=".synth-", suffix=".zip")
+    try:
+        with (
+            os.fdopen(handle, "wb") as stream,
+            zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive,
+            tqdm(total=count, desc="portraits", unit="portrait", disable=not progress) as bar,
+        ):
+            for chunk in _chunks(count, first, seed, size, style, workers):
+                for example in chunk:
+                    position = len(labels)
+                    name = f"{position // 1000:05d}/img{position:08d}.png"
+                    archive.writestr(_entry(name), example.png)
+                    labels.append([name, label_numbers(example.label)])
+                    codes[position] = example.code
+                bar.update(len(chunk))
+            archive.writestr(_entry("dataset.json"), json.dumps({"labels": labels}))
+            buffer = io.BytesIO()
+            np.save(buffer, codes, allow_pickle=False)
+            archive.writestr(_entry("codes.npy"), buffer.getvalue())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """ZIP entry with a fixed date, so that the same portraits make the same bytes."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.external_attr = 0o644 << 16
+    return info

@@ -1,0 +1,78 @@
+"""`make demo`: two pictures that nobody here made, edited, on one contact sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from crossrig.data.metadata import DigitalSource, save_picture
+from crossrig.data.pictures import Picture, from_array, read_picture
+from crossrig.session import Domain, EditSession, Effort, Networks
+from crossrig.sheets import contact_sheet
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A picture of the demo."""
+
+    caption: str
+    picture: Picture
+    domain: Domain
+
+
+#: Caption -> controls, as on the command line.
+EDITS: Mapping[str, Mapping[str, float]] = {
+    "yaw 25": {"yaw": 25.0},
+    "yaw -25": {"yaw": -25.0},
+    "smile": {"smile": 0.9},
+    "other shape": {"jawWidth": 2.0, "noseLength": 2.0, "lipFullness": 1.5},
+    "other skin": {"skinTone": 1.3},
+    "light from the left": {"light.azimuth": -70.0},
+}
+
+
+def subjects() -> list[Subject]:
+    """NASA's portrait of Eileen Collins (public domain, in scikit-image) and a drawing by Lisa Wischofsky (CC0)."""
+    from skimage import data
+
+    drawing = Path(__file__).parent / "examples" / "drawn.png"
+    photograph = data.astronaut()  # type: ignore[no-untyped-call]
+    return [
+        Subject("photograph", from_array(photograph, "astronaut"), "human"),
+        Subject("drawing", read_picture(drawing), "toon"),
+    ]
+
+
+def make_sheet(
+    outdir: Path,
+    device: str = "cpu",
+    progress: Callable[[str, int, int], None] | None = None,
+    networks: Networks | None = None,
+    effort: Effort | None = None,
+) -> Path:
+    """Edit both pictures and write ``sheet.png`` and the edited pictures into a folder; returns the sheet's path."""
+    networks = networks or Networks.shipped("auto", device)
+    rows: list[list[tuple[str, Pixels]]] = []
+    for subject in subjects():
+        domain = subject.domain if subject.domain in networks.generators else "auto"
+        session = EditSession(domain, device, networks, effort, progress)
+        session.set_image(subject.picture)
+        faces = [(subject.caption, session.input_crop()), (f"inversion ({session.domain})", session.inverted_crop())]
+        models = [("", np.full_like(session.input_crop(), 255)), ("3D model", session.rendering_of_model())]
+        for caption, controls in EDITS.items():
+            session.reset()
+            session.edit(controls)
+            faces.append((caption, session.render_crop()))
+            models.append(("", session.rendering_of_model()))
+            name = f"{subject.caption}-{caption.replace(' ', '-')}.png"
+            save_picture(outdir / name, session.render(), DigitalSource.EDITED, overwrite=True)
+        rows += [faces, models]
+    path = outdir / "sheet.png"
+    save_picture(path, contact_sheet(rows), DigitalSource.EDITED, overwrite=True)
+    return path

@@ -1,0 +1,234 @@
+"""The StyleGAN2 generator (Karras et al. 2020, configuration F with skip connections) in three explicit calls.
+
+w = generator.map(z)            # (B, z_dim) -> (B, w_dim)
+s = generator.affine(w)         # (B, w_dim) or (B, L, w_dim) -> style code (B, S), see stylespace.py
+image = generator.synthesise(s) # (B, 3, R, R) in about [-1, 1]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from crossrig.gan.ops import (
+    ACTIVATION_GAIN,
+    LEAKY_SLOPE,
+    EqualLinear,
+    convolve,
+    demodulation,
+    leaky_relu,
+    pixel_norm,
+    upsample,
+)
+from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer, StyleSpace
+
+NoiseMode = Literal["const", "random", "none"]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Architecture of a generator.
+
+    resolution: px, a power of two from 4 up. channels: feature channels of the blocks at 4, 8, 16 ... px; entries
+    beyond the resolution are dropped, so that one table serves a network that grows. The default keeps the
+    multiply-adds of every level about equal, which suits a CPU. mapping_lr_mul: learning-rate multiplier of the
+    mapping network. Raises ValueError or TypeError for values that make no network.
+    """
+
+    resolution: int = 128
+    z_dim: int = 512
+    w_dim: int = 512
+    channels: tuple[int, ...] = (256, 256, 128, 64, 32, 16)
+    mapping_layers: int = 4
+    mapping_lr_mul: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.resolution < CONSTANT_RESOLUTION or self.resolution & (self.resolution - 1):
+            raise ValueError(f"resolution must be a power of two, at least 4: got {self.resolution}")
+        levels = self.resolution.bit_length() - CONSTANT_RESOLUTION.bit_length() + 1
+        if len(self.channels) < levels:
+            raise ValueError(f"{self.resolution} px needs {levels} channel counts, from 4 px up: got {self.channels}")
+        if min(self.z_dim, self.w_dim, self.mapping_layers, *self.channels) < 1 or not self.mapping_lr_mul > 0:
+            raise ValueError(f"dimensions, layers and multipliers must be positive: got {self}")
+        # a list comes from JSON or TOML; equality and hashing want the tuple
+        object.__setattr__(self, "channels", tuple(self.channels[:levels]))
+
+    @property
+    def style_space(self) -> StyleSpace:
+        """The named layers of this architecture."""
+        table = {CONSTANT_RESOLUTION << level: count for level, count in enumerate(self.channels)}
+        return StyleSpace(self.resolution, table)
+
+
+class Mapping(nn.Module):
+    """Mapping network f: z (B, z_dim) -> w (B, w_dim); z is scaled to unit mean square first."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        widths = [config.z_dim] + [config.w_dim] * config.mapping_layers
+        self.layers = nn.ModuleList(
+            EqualLinear(inputs, outputs, lr_mul=config.mapping_lr_mul) for inputs, outputs in pairwise(widths)
+        )
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = pixel_norm(z)
+        for layer in self.layers:
+            x = leaky_relu(layer(x))
+        return x
+
+
+class StyledConv(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up` doubles the resolution first."""
+
+    noise_const: torch.Tensor
+
+    def __init__(self, layer: StyleLayer, outputs: int, w_dim: int, *, up: bool) -> None:
+        super().__init__()
+        self.up = up
+        self.weight = nn.Parameter(torch.randn(outputs, layer.size, 3, 3))
+        self.weight_gain = 1.0 / math.sqrt(layer.size * 9)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
+        self.register_buffer("noise_const", torch.randn(layer.resolution, layer.resolution))
+        self.affine = EqualLinear(w_dim, layer.size, bias=1.0)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor, noise: NoiseMode) -> torch.Tensor:
+        # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
+        # the same numbers as modulated_conv + leaky_relu with fewer passes over the large tensors.
+        style = style * self.weight_gain
+        x = convolve(x * style[:, :, None, None], self.weight, self.up)
+        factor = demodulation(self.weight, style) * ACTIVATION_GAIN  # (B, O)
+        offset = (self.bias * ACTIVATION_GAIN)[None, :, None, None]  # (1, O, 1, 1)
+        if noise == "const":
+            offset = offset + self.noise_const * (self.noise_strength * ACTIVATION_GAIN)  # (1, O, R, R)
+        elif noise == "random":
+            grain = torch.randn(x.shape[0], 1, *x.shape[2:], dtype=x.dtype, device=x.device)
+            offset = offset + grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, O, R, R)
+        return F.leaky_relu(torch.addcmul(offset, x, factor[:, :, None, None]), LEAKY_SLOPE)
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to RGB, without demodulation."""
+
+    def __init__(self, layer: StyleLayer, w_dim: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, layer.size, 1, 1))
+        self.weight_gain = 1.0 / math.sqrt(layer.size)
+        self.bias = nn.Parameter(torch.zeros(3))
+        self.affine = EqualLinear(w_dim, layer.size, bias=1.0)
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+        # three outputs only: per-sample weights are smaller than a scaled copy of x
+        weight = self.weight[:, :, 0, 0] * (style * self.weight_gain)[:, None, :]  # (B, 3, C)
+        pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view of channels-last x
+        rgb: torch.Tensor = pixels @ weight.transpose(1, 2) + self.bias  # (B, HW, 3)
+        return rgb.reshape(x.shape[0], x.shape[2], x.shape[3], 3).permute(0, 3, 1, 2)
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: up-convolution (not at 4 px), convolution, toRGB added to the upsampled image so far."""
+
+    def __init__(self, layers: dict[str, StyleLayer], outputs: int, w_dim: int) -> None:
+        super().__init__()
+        self.conv0 = StyledConv(layers["conv0"], outputs, w_dim, up=True) if "conv0" in layers else None
+        self.conv1 = StyledConv(layers["conv1"], outputs, w_dim, up=False)
+        self.torgb = ToRGB(layers["torgb"], w_dim)
+
+    def forward(
+        self, x: torch.Tensor, image: torch.Tensor | None, styles: dict[str, torch.Tensor], noise: NoiseMode
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.conv0 is not None:
+            x = self.conv0(x, styles["conv0"], noise)
+        x = self.conv1(x, styles["conv1"], noise)
+        rgb = self.torgb(x, styles["torgb"])
+        return x, rgb if image is None else upsample(image) + rgb
+
+
+class Generator(nn.Module):
+    """StyleGAN2: `map`, `affine`, `synthesise`; see the module docstring. `style_space` names the entries of s."""
+
+    w_avg: torch.Tensor
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.style_space = config.style_space
+        self.mapping = Mapping(config)
+        self.register_buffer("w_avg", torch.zeros(config.w_dim))
+        self.const = nn.Parameter(torch.randn(config.channels[0], CONSTANT_RESOLUTION, CONSTANT_RESOLUTION))
+        self.synthesis = nn.ModuleDict(
+            {
+                f"b{resolution}": SynthesisBlock(self._block_layers(resolution), outputs, config.w_dim)
+                for resolution, outputs in zip(self.style_space.block_resolutions, config.channels, strict=True)
+            }
+        )
+
+    def _block_layers(self, resolution: int) -> dict[str, StyleLayer]:
+        layers = (layer for layer in self.style_space.layers if layer.resolution == resolution)
+        return {layer.name.partition(".")[2]: layer for layer in layers}
+
+    def map(self, z: torch.Tensor, truncation: float = 1.0) -> torch.Tensor:
+        """z (B, z_dim) ~ N(0, 1) -> w (B, w_dim), moved towards the mean w (`truncation` 1: not at all, 0: onto it)."""
+        w: torch.Tensor = self.mapping(z)
+        return w if truncation == 1.0 else self.w_avg.lerp(w, truncation)
+
+    @torch.no_grad()
+    def track_w(self, w: torch.Tensor, beta: float = 0.998) -> None:
+        """Moves the running mean `w_avg` towards the mean of this batch of w (B, w_dim); training calls it."""
+        self.w_avg.copy_(w.detach().mean(dim=0).lerp(self.w_avg, beta))
+
+    def broadcast(self, w: torch.Tensor) -> torch.Tensor:
+        """w (B, w_dim) -> w_plus (B, L, w_dim), the same w for every layer (a view)."""
+        return w[:, None, :].expand(-1, self.style_space.w_count, -1)
+
+    def affine(self, w: torch.Tensor) -> torch.Tensor:
+        """w (B, w_dim) or w_plus (B, L, w_dim) -> style code s (B, S)."""
+        w_plus = self.broadcast(w) if w.ndim == 2 else w
+        expected = (self.style_space.w_count, self.config.w_dim)
+        if w_plus.ndim != 3 or w_plus.shape[1:] != expected:
+            raise ValueError(f"w must be (B, {expected[1]}) or (B, {expected[0]}, {expected[1]}): got {tuple(w.shape)}")
+        return self.style_space.join(
+            {layer.name: self._layer(layer.name).affine(w_plus[:, layer.w_index]) for layer in self.style_space.layers}
+        )
+
+    def synthesise(self, s: torch.Tensor, noise: NoiseMode = "const") -> torch.Tensor:
+        """Style code s (B, S) -> images (B, 3, R, R), about [-1, 1], not clipped.
+
+        noise: "const" adds each layer's fixed noise (deterministic), "random" fresh noise per sample, "none" no noise.
+        """
+        if noise not in ("const", "random", "none"):
+            raise ValueError(f"noise must be const, random or none: got {noise!r}")
+        styles = self.style_space.split(s)
+        x = self.const.expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        image: torch.Tensor | None = None
+        for name, block in self.synthesis.items():
+            own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}
+            x, image = block(x, image, own, noise)
+        assert image is not None  # there is always a 4 px block
+        return image
+
+    def forward(self, z: torch.Tensor, truncation: float = 1.0, noise: NoiseMode = "const") -> torch.Tensor:
+        """z (B, z_dim) -> images (B, 3, R, R): map, affine, synthesise."""
+        return self.synthesise(self.affine(self.map(z, truncation)), noise)
+
+    def latent_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that carry the latent space: mapping network and affine layers.
+
+        Held still, they keep a fine-tuned child in the style space of its parent.
+        """
+        yield from self.mapping.parameters()
+        for name in self.style_space.names:
+            yield from self._layer(name).affine.parameters()
+
+    def _layer(self, name: str) -> StyledConv | ToRGB:
+        block, _, part = name.partition(".")
+        layer = self.synthesis.get_submodule(block).get_submodule(part)
+        assert isinstance(layer, StyledConv | ToRGB)
+        return layer

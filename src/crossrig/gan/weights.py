@@ -1,0 +1,75 @@
+"""Generators on disk, and growing a trained one to a higher resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from crossrig import checkpoint
+from crossrig.errors import UserError
+from crossrig.gan.generator import Generator, GeneratorConfig
+
+KIND = "generator"
+
+
+def save_generator(path: str | Path, generator: Generator, header: Mapping[str, Any] | None = None) -> None:
+    """Writes a generator checkpoint; `header` adds facts (data, licence, images seen ...) to kind and config."""
+    facts = dict(header or {})
+    facts.update(kind=KIND, config=asdict(generator.config))
+    checkpoint.save(path, generator.state_dict(), facts)
+
+
+def load_generator(path: str | Path) -> Generator:
+    """Reads a generator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") != KIND:
+        raise UserError(f"{path} holds a '{header.get('kind')}', not a generator; give a generator checkpoint")
+    generator = Generator(parse_config(header.get("config"), path))
+    try:
+        generator.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the tensors in {path} do not fit its config ({reason}); download or train it again") from None
+    return generator.eval()
+
+
+def parse_config(config: object, path: str | Path) -> GeneratorConfig:
+    """The `config` object of a generator's header as GeneratorConfig; UserError names what does not fit."""
+    if not isinstance(config, dict):
+        raise UserError(f"the header of {path} has no 'config' object; download or train it again")
+    try:
+        return GeneratorConfig(**config)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the config in {path} is not a generator's ({error}); was a newer crossrig used?") from None
+
+
+def grow(
+    tensors: Mapping[str, torch.Tensor], old: GeneratorConfig, new: GeneratorConfig, seed: int = 0
+) -> dict[str, torch.Tensor]:
+    """Weights of a `new`, larger generator that begins with the images of the `old` one, upsampled.
+
+    Blocks of the old network keep their tensors (mapping, affine layers and mean w included); higher blocks start fresh
+    from `seed`, with toRGB weights of zero, so that the skip path alone shows. `tensors`: the old state_dict.
+    ValueError unless `new` differs from `old` only by more, higher blocks.
+    """
+    shared = len(old.channels)
+    if new.resolution < old.resolution or new.channels[:shared] != old.channels:
+        raise ValueError(f"{new.channels} at {new.resolution} px does not extend {old.channels} at {old.resolution} px")
+    if replace(new, resolution=old.resolution) != old:
+        raise ValueError(f"growing keeps the mapping network and only adds blocks: {new} does not extend {old}")
+    with torch.random.fork_rng(devices=[]):
+        expected = set(Generator(old).state_dict())
+        torch.manual_seed(seed)
+        grown = Generator(new)
+    if set(tensors) != expected:
+        raise ValueError(f"the tensors are not those of the old network: {sorted(expected ^ set(tensors))[:4]} ...")
+    state = {name: tensor.clone() for name, tensor in grown.state_dict().items()}
+    state.update({name: tensor.detach().clone() for name, tensor in tensors.items()})
+    for layer in new.style_space.layers:
+        if layer.kind == "torgb" and layer.resolution > old.resolution:
+            state[f"synthesis.{layer.name}.weight"].zero_()
+    return state

@@ -1,0 +1,32 @@
+"""Share of variance explained, pooled over all values of an attribute in the units of what the attribute moves."""
+
+from __future__ import annotations
+
+from crossrig.errors import UserError
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.rig.units import MEASURED_BLOCK, Units
+
+
+def attribute_r2(units: Units, attribute: str, predicted: FaceParams, truth: FaceParams) -> float:
+    """1 - (sum of squared errors) / (sum of squared distances of the truth to its own mean), over a batch of B >= 2 faces.
+
+    Squared lengths are those of `Units`: shape and expression in displaced face vertices, albedo in colours of the face, illumination in
+    irradiance over the sphere, pose in degrees of rotation. 1 is perfect, 0 is what always answering the mean scores (a collapsed
+    network), below 0 is worse than that. Components that move nothing visible weigh nothing.
+    """
+    if len(truth) < 2 or len(predicted) != len(truth):
+        raise UserError(f"R2 needs two or more faces and as many predictions; there are {len(truth)} and {len(predicted)}.")
+    block = MEASURED_BLOCK[attribute]
+    wanted, found = getattr(truth, block).double(), getattr(predicted, block).double()
+    gram = units.gram(block).double()
+    error, centred = found - wanted, wanted - wanted.mean(0)
+    unexplained = float(((error @ gram) * error).sum())
+    total = float(((centred @ gram) * centred).sum())
+    if total <= 0:
+        raise UserError(f"R2 of {attribute} is undefined: all the faces have the same {attribute}.")
+    return 1.0 - unexplained / total
+
+
+def all_r2(units: Units, predicted: FaceParams, truth: FaceParams) -> dict[str, float]:
+    """Attribute -> pooled R2."""
+    return {name: attribute_r2(units, name, predicted, truth) for name in ATTRIBUTES}

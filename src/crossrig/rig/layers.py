@@ -1,0 +1,136 @@
+"""Attribute-adaptive layer selection: which layers of S an attribute's network may edit (CDDFM3D, section 3.3, the reduced StyleSpace).
+
+Two measurements, each a table attribute -> layer -> score:
+
+*rig*   the paper's: a StyleRig-like network that edits every convolution layer for every attribute is trained first; attributes are
+        commanded one at a time; a layer's score is its mean change (in standard deviations of its styles) times what that change alone
+        does to the commanded attribute (in population spreads, by T).
+*swap*  without any trained editor: a layer's style is exchanged for another person's; the score is how much the attribute then
+        changes in the picture (in population spreads, by the reconstruction network).
+
+The paper's thresholds are not published. Ours: a layer belongs to an attribute when its score is at least `share` of the best layer's
+(default 0.5), and never fewer than `least` layers. toRGB layers are never candidates.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crossrig.errors import UserError
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.gan.generator import Generator
+from crossrig.gan.stylespace import StyleSpace
+from crossrig.rig.attributes import AttributePredictor
+from crossrig.rig.manipulation import Manipulator, shift
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import MEASURED_BLOCK, Units
+
+Scores = dict[str, dict[str, float]]
+
+#: Layers scoring at least this share of the best layer's score are selected.
+SHARE = 0.5
+
+
+def editable(space: StyleSpace) -> tuple[str, ...]:
+    """Names of the convolution layers, in order."""
+    return tuple(layer.name for layer in space.layers if layer.kind == "conv")
+
+
+@torch.no_grad()
+def swap_scores(generator: Generator, network: Reconstruction, units: Units, styles: Tensor) -> Scores:
+    """Attribute -> layer -> mean change, in population spreads, when the layer's style is the next person's. `styles` (N,S), N >= 8."""
+    space = generator.style_space
+    if len(styles) < 8:
+        raise UserError(f"layer swaps need 8 or more codes; there are {len(styles)}.")
+
+    def see(codes: Tensor) -> FaceParams:
+        images = [generator.synthesise(part).clamp(-1, 1) for part in torch.split(codes, 32)]
+        return network.predict(torch.cat(images))
+
+    before = see(styles)
+    spread = units.spread(before)
+    own = space.split(styles)
+    scores: Scores = {name: {} for name in ATTRIBUTES}
+    for layer in editable(space):
+        swapped = space.join({name: style.roll(1, 0) if name == layer else style for name, style in own.items()})
+        after = see(swapped)
+        for attribute in ATTRIBUTES:
+            change = units.distance(attribute, before, after).mean()
+            scores[attribute][layer] = float(change) / spread[MEASURED_BLOCK[attribute]]
+    return scores
+
+
+@torch.no_grad()
+def rig_scores(manipulator: Manipulator, predictor: AttributePredictor, space: StyleSpace, units: Units, styles: Tensor) -> Scores:
+    """Attribute -> layer -> (mean change of the layer) x (effect of that change alone). `manipulator` commands all blocks and edits all
+    candidate layers; each code (N,S) is commanded to take over one attribute of the next."""
+    own = predictor.predict(styles)
+    spread = units.spread(own)
+    parts = space.split(styles)
+    scores: Scores = {name: {} for name in ATTRIBUTES}
+    for attribute in ATTRIBUTES:
+        goal = own.with_attribute(attribute, own.attribute(attribute).roll(1, 0))
+        moves = manipulator.moves(parts, goal.pack() - own.pack())
+        offsets = manipulator.offsets(moves)
+        for layer in editable(space):
+            deviation = parts[layer].std(0).clamp(min=1e-4)
+            change = float((offsets[layer] / deviation).square().mean(1).sqrt().mean())
+            alone = predictor.predict(shift(space, styles, {layer: offsets[layer]}))
+            effect = float(units.distance(attribute, own, alone).mean()) / spread[MEASURED_BLOCK[attribute]]
+            scores[attribute][layer] = change * effect
+    return scores
+
+
+def combine(first: Scores, second: Scores) -> Scores:
+    """Geometric mean of two tables, each relative to its best layer: a layer must count in both."""
+    combined: Scores = {}
+    for attribute, row in first.items():
+        best, other_best = max(row.values()), max(second[attribute].values())
+        combined[attribute] = {
+            layer: math.sqrt(score / max(best, 1e-12) * second[attribute][layer] / max(other_best, 1e-12)) for layer, score in row.items()
+        }
+    return combined
+
+
+def select(scores: Scores, share: float = SHARE, least: int = 2) -> dict[str, tuple[str, ...]]:
+    """Attribute -> layer names, in the order of the tables."""
+    chosen = {}
+    for attribute, row in scores.items():
+        ranked = sorted(row, key=lambda layer: row[layer], reverse=True)
+        kept = {layer for layer in ranked if row[layer] >= share * row[ranked[0]]} | set(ranked[:least])
+        chosen[attribute] = tuple(layer for layer in row if layer in kept)
+    return chosen
+
+
+def save_selection(path: Path, chosen: Mapping[str, tuple[str, ...]], scores: Scores, notes: Mapping[str, object]) -> None:
+    """Write the selection as JSON: {"layers": {attribute: [names]}, "scores": {attribute: {layer: score}}, ...}, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(dict(notes) | {"layers": {name: list(layers) for name, layers in chosen.items()}, "scores": scores}, indent=1)
+    handle, temporary = tempfile.mkstemp(prefix=".layers-", dir=path.parent)
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        stream.write(text + "\n")
+    os.replace(temporary, path)
+
+
+def load_selection(path: Path, space: StyleSpace) -> dict[str, tuple[str, ...]]:
+    """Attribute -> layer names. Raises UserError when the file does not name convolution layers of this style space for every attribute."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        chosen = {name: tuple(str(layer) for layer in content["layers"][name]) for name in ATTRIBUTES}
+    except FileNotFoundError:
+        raise UserError(f"There is no layer selection {path}: make one with `crossrig train layers`.") from None
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path} is not a layer selection for every attribute: make it again with `crossrig train layers`.") from None
+    for attribute, layers in chosen.items():
+        unknown = [layer for layer in layers if layer not in editable(space)]
+        if unknown or not layers:
+            raise UserError(f"{path}: {attribute} names {unknown or 'no layer'}; layers that can be edited: {', '.join(editable(space))}.")
+    return chosen

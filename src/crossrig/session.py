@@ -1,0 +1,327 @@
+"""One picture and its sliders: what the command line, and any other surface, calls.
+
+    session = EditSession(domain="auto")
+    notes = session.set_image("photo.jpg")     # detect, align, invert, read the parameters
+    session.edit({"yaw": 25, "smile": 0.8})    # controls of face3d/controls.py, in the units they declare
+    picture = session.render()                 # (H, W, 3) uint8, the size of the picture given
+
+``set_image`` does the slow work once; ``edit`` and ``render`` are cheap and start from the picture as it was, so that
+setting a control to another value replaces the first.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from crossrig import assets, checkpoint
+from crossrig.data.align import Crop, crop, paste_back, refine, to_pixels, to_tensor
+from crossrig.data.detect import choose_face, detect_faces
+from crossrig.data.pictures import Picture, from_array, read_picture
+from crossrig.errors import UserError
+from crossrig.face3d import controls
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.features import PerceptualDistance
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import Encoder, load_encoder
+from crossrig.inversion.optimise import Inversion, invert
+from crossrig.inversion.pivotal import tune
+from crossrig.render.face import render_face
+from crossrig.rig.manipulation import Rig
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import MEASURED_BLOCK, Units
+from crossrig.rig.weights import load_reconstruction, load_rig
+
+Pixels = NDArray[np.uint8]
+Domain = Literal["human", "toon"]
+
+DOMAINS: tuple[Domain, ...] = ("human", "toon")
+#: What the distance of each attribute is measured in.
+UNITS: Mapping[str, str] = {
+    "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
+}  # fmt: skip
+_UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
+_HOPELESS = 2.0  # an inversion whose perceptual distance is above this shows another face
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long an inversion may take."""
+
+    trial_steps: int = 20
+    """Steps in each domain before one is chosen (``domain="auto"``)."""
+    steps: int = 80
+    """Steps of the optimisation in W+."""
+    tuning_steps: int = 30
+    """Steps of pivotal tuning of the generator; 0 leaves it as it is."""
+    passes: int = 2
+    """Passes of the latent manipulation networks; each corrects what T finds missing after the one before."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of a session. ``Networks.shipped()`` loads those of the package; tests and other surfaces bring their own."""
+
+    generators: Mapping[Domain, Generator]
+    rig: Rig
+    reconstruction: Reconstruction
+    judge: Reconstruction
+    encoder: Encoder | None
+    model: FaceModel
+    perceptual: PerceptualDistance
+
+    @classmethod
+    def shipped(cls, domain: Domain | Literal["auto"], device: str = "cpu") -> Networks:
+        """Load what ``domain`` needs. Raises :class:`UserError` naming what is missing and how to get it."""
+        wanted = DOMAINS if domain == "auto" else (domain,)
+        if domain == "auto" and assets.find("generator-toon") is None:
+            wanted = ("human",)
+        generators = {name: load_generator(assets.require(f"generator-{name}")) for name in wanted}
+        human = checkpoint.sha256(assets.require("generator-human"))
+        encoder = assets.find("encoder")
+        networks = cls(
+            generators,
+            load_rig(assets.require("manipulation"), human),
+            load_reconstruction(assets.require("reconstruction")),
+            load_reconstruction(assets.require("judge")),
+            load_encoder(encoder) if encoder else None,
+            FaceModel.load(assets.require("head")),
+            PerceptualDistance(),
+        )
+        parts: list[nn.Module | None] = [*networks.generators.values(), networks.rig, networks.reconstruction, networks.judge]
+        for part in (*parts, networks.encoder, networks.model, networks.perceptual):
+            if part is not None:
+                part.to(device).eval().requires_grad_(False)
+        return networks
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was asked of an attribute and what the judge saw happen to it."""
+
+    commanded: float
+    """Distance from the parameters read to those commanded, in ``unit``."""
+    judged: float
+    """Distance between the judge's readings of the inverted and of the edited picture."""
+    followed: float | None
+    """Share of the commanded way that the judged change went in the commanded direction; None where nothing was commanded."""
+    unit: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The judge's reading of an edit."""
+
+    attributes: dict[str, Change]
+    angles: dict[str, tuple[float, float]]
+    """pitch, yaw, roll -> (commanded change, judged change), degrees."""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A picture and everything found out about it."""
+
+    picture: Picture
+    cut: Crop
+    target: Tensor  # (1, 3, R, R)
+    domain: Domain
+    generator: Generator  # the domain's, or a copy tuned to the picture
+    inversion: Inversion
+    params: FaceParams
+
+
+class EditSession:
+    """Edits one picture at a time."""
+
+    def __init__(
+        self,
+        domain: Domain | Literal["auto"] = "auto",
+        device: str = "cpu",
+        networks: Networks | None = None,
+        effort: Effort | None = None,
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        """``progress(what, step, steps)`` is told how the slow parts of ``set_image`` come along.
+
+        ``domain="auto"``: the picture is inverted a little in every domain, and the one whose generator comes nearer, in perceptual
+        distance, is taken.
+        """
+        if domain not in (*DOMAINS, "auto"):
+            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(DOMAINS)} and auto.')
+        self.domain_wanted: Domain | Literal["auto"] = domain
+        self.device = device
+        self.effort = effort or Effort()
+        self.networks = networks if networks is not None else Networks.shipped(domain, device)
+        self._progress = progress
+        self._found: _Subject | None = None
+        self._values: dict[str, float] = {}
+
+    # -- the picture ------------------------------------------------------------------------------------------------
+
+    def set_image(self, source: str | os.PathLike[str] | NDArray[np.uint8] | Picture) -> list[str]:
+        """Take a picture; returns notes for the person. Raises :class:`UserError` when it cannot be used or has no face."""
+        if isinstance(source, Picture):
+            picture = source
+        else:
+            picture = from_array(source) if isinstance(source, np.ndarray) else read_picture(source)
+        face, notes = choose_face(detect_faces(picture.pixels), picture)
+        networks = self.networks
+        size = next(iter(networks.generators.values())).config.resolution
+        framing = refine(picture.pixels, face.framing, lambda image: networks.reconstruction.predict(image.to(self.device)), size)
+        cut = crop(picture.pixels, framing, size)
+        if cut.side < size // 2:
+            notes.append(f"The face is small ({cut.side} pixels with hair and neck): the result will be blurred.")
+        target = to_tensor(cut.image).to(self.device)
+        domain, start = self._choose_domain(target)
+        notes.append(f"Edited in the {domain} domain.")
+        generator = networks.generators[domain]
+        inversion = self._invert(target, generator, self.effort.steps, "inverting", start)
+        if inversion.perceptual > _HOPELESS:
+            notes.append("The generator does not know faces like this one; expect a different face.")
+        if self.effort.tuning_steps:
+            generator = tune(
+                generator, inversion.s, target, steps=self.effort.tuning_steps, perceptual=networks.perceptual,
+                progress=lambda step, steps: self._tell("tuning", step, steps),
+            )  # fmt: skip
+            with torch.no_grad():
+                inversion = replace(inversion, image=generator.synthesise(inversion.s))
+        params = networks.rig.predict(inversion.s)
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params)
+        self._values = {}
+        return [*picture.notes, *notes]
+
+    def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
+        """The domain, and the W+ to go on from when it was already searched a little."""
+        if len(self.networks.generators) == 1:
+            return next(iter(self.networks.generators)), None
+        trials = {
+            name: self._invert(target, generator, self.effort.trial_steps, f"trying {name}")
+            for name, generator in self.networks.generators.items()
+        }
+        best = min(trials, key=lambda name: trials[name].perceptual)
+        return best, trials[best].w_plus
+
+    def _invert(
+        self, target: Tensor, generator: Generator, steps: int, what: str, start: Tensor | None = None
+    ) -> Inversion:
+        networks = self.networks
+        return invert(
+            target, generator, networks.encoder, steps=steps, start=start, perceptual=networks.perceptual,
+            progress=lambda step, total: self._tell(what, step, total),
+        )  # fmt: skip
+
+    def _tell(self, what: str, step: int, steps: int) -> None:
+        if self._progress is not None:
+            self._progress(what, step, steps)
+
+    @property
+    def _subject(self) -> _Subject:
+        if self._found is None:
+            raise UserError("There is no picture yet; call set_image first.")
+        return self._found
+
+    @property
+    def domain(self) -> Domain:
+        """The domain the picture is edited in."""
+        return self._subject.domain
+
+    @property
+    def params(self) -> FaceParams:
+        """The parameters read from the picture."""
+        return self._subject.params
+
+    # -- editing ----------------------------------------------------------------------------------------------------
+
+    def controls(self) -> Mapping[str, controls.Control]:
+        """Every control by name, with its range, unit and meaning."""
+        return controls.CONTROLS
+
+    def edit(self, values: Mapping[str, float]) -> None:
+        """Set controls; those set before keep their values. Raises :class:`UserError` for unknown names and values out of range."""
+        wanted = self._values | dict(values)
+        for name, value in values.items():
+            controls.check_value(name, value)
+        self._values = wanted
+
+    def reset(self) -> None:
+        """Back to the picture as it was."""
+        self._values = {}
+
+    @property
+    def edited_params(self) -> FaceParams:
+        """The parameters under the controls set so far."""
+        return controls.apply(self._subject.params, self._values)
+
+    @torch.no_grad()
+    def _edited(self) -> Tensor:
+        """(1, 3, R, R): the generator's picture under the controls set so far."""
+        subject = self._subject
+        if not self._values:
+            return subject.inversion.image
+        s = self.networks.rig.edit(subject.inversion.s, self.edited_params, passes=self.effort.passes)
+        return subject.generator.synthesise(s)
+
+    # -- pictures ---------------------------------------------------------------------------------------------------
+
+    def render(self) -> Pixels:
+        """The picture with the edited head in it, (H, W, 3) uint8."""
+        subject = self._subject
+        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._edited()))
+
+    def render_crop(self) -> Pixels:
+        """The edited head as the generator makes it, (R, R, 3) uint8."""
+        return to_pixels(self._edited())
+
+    def input_crop(self) -> Pixels:
+        """The head as it was cut out of the picture, (R, R, 3) uint8."""
+        return self._subject.cut.image
+
+    def inverted_crop(self) -> Pixels:
+        """The head as the generator makes it before any edit, (R, R, 3) uint8."""
+        return to_pixels(self._subject.inversion.image)
+
+    @torch.no_grad()
+    def rendering_of_model(self, size: int = 192) -> Pixels:
+        """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8."""
+        rendered = render_face(self.networks.model, self.edited_params, size, supersample=2)
+        return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
+
+    # -- the judge --------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _units(self) -> Units:
+        return Units.of(self.networks.model)
+
+    def judged(self) -> Judgement:
+        """What was commanded against what the judge, a network that took no part in the edit, sees between before and after."""
+        networks, subject = self.networks, self._subject
+        before = networks.judge.predict(subject.inversion.image.clamp(-1, 1))
+        after = networks.judge.predict(self._edited().clamp(-1, 1))
+        start, goal = subject.params, self.edited_params
+        attributes = {name: self._change(name, start, goal, before, after) for name in ATTRIBUTES}
+        asked = torch.rad2deg(goal.rotation - start.rotation)[0].tolist()
+        seen = torch.rad2deg(after.rotation - before.rotation)[0].tolist()
+        angles = {name: (asked[i], seen[i]) for i, name in enumerate(("pitch", "yaw", "roll"))}
+        return Judgement(attributes, angles)
+
+    def _change(
+        self, name: str, start: FaceParams, goal: FaceParams, before: FaceParams, after: FaceParams
+    ) -> Change:
+        units, block = self._units, MEASURED_BLOCK[name]
+        commanded = float(units.distance(name, start, goal))
+        judged = float(units.distance(name, before, after))
+        asked, seen = getattr(goal, block) - getattr(start, block), getattr(after, block) - getattr(before, block)
+        along = float(((asked @ units.gram(block)) * seen).sum())
+        scale = _UNIT_SCALE[name]
+        followed = along / commanded**2 if commanded > 1e-9 else None
+        return Change(commanded * scale, judged * scale, followed, UNITS[name])

@@ -1,0 +1,152 @@
+"""Train T on codes of the generator and what the reconstruction network sees in their pictures (CDDFM3D, section 3.2)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crossrig import checkpoint
+from crossrig.config import setting
+from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import FaceParams
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import load_generator
+from crossrig.metrics.r2 import all_r2
+from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
+from crossrig.rig.losses import BlockLosses, PointLoss, average
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import Units
+from crossrig.rig.weights import load_reconstruction, save_attributes
+from crossrig.train.codes import label_styles, sample_styles
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.reconstruction import schedule
+from crossrig.train.run import Run
+from crossrig.train.state import collect, restore
+
+
+@dataclass(frozen=True)
+class AttributesTraining:
+    """Settings. Codes and labels are made once and kept in the run's folder (`codes.safetensors`)."""
+
+    generator: Path
+    reconstruction: Path
+    outdir: Path
+    codes: int = setting(10000, "codes to label")
+    held_out: int = setting(512, "codes of unmixed people kept for the figures in the log")
+    mixed: float = setting(0.5, "share of the codes that join several people over the layers")
+    hidden: tuple[int, ...] = setting((1024, 1024, 512), "widths of the network")
+    steps: int = setting(6000, "training steps")
+    minutes: float = setting(0.0, "stop training after this time; 0: no limit")
+    batch: int = setting(128, "codes a step")
+    lr: float = setting(1e-3, "peak learning rate")
+    noise: float = setting(0.2, "noise on the standardised codes; T must also be right a little off the codes it saw")
+    dropout: float = setting(0.2, "share of each hidden layer that is dropped in training")
+    weight_decay: float = setting(0.05, "AdamW weight decay")
+    landmark_weight: float = setting(0.3, "weight of the projected landmarks beside the six blocks")
+    seed: int = setting(1, "seed")
+
+
+def labelled_codes(config: AttributesTraining, generator: Generator, network: Reconstruction, run: Run) -> tuple[Tensor, Tensor]:
+    """Styles (N,S) and labels (N,213), the last `held_out` of unmixed people; read back when the run has already made them."""
+    path = config.outdir / "codes.safetensors"
+    facts = {
+        "kind": "codes",
+        "generator": checkpoint.sha256(config.generator),
+        "reconstruction": checkpoint.sha256(config.reconstruction),
+        "codes": config.codes,
+        "held_out": config.held_out,
+        "mixed": config.mixed,
+        "seed": config.seed,
+    }
+    if path.exists():
+        tensors, header = checkpoint.load(path)
+        if header == facts:
+            return tensors["styles"], tensors["labels"]
+    random = torch.Generator().manual_seed(config.seed)
+    training = sample_styles(generator, config.codes, random, config.mixed)
+    styles = torch.cat([training, sample_styles(generator, config.held_out, random, mixed=0.0)])
+    labels = []
+    for part in torch.split(styles, 64):
+        labels.append(label_styles(generator, network, part))
+        run.progress(len(labels), -(-len(styles) // 64))
+    checkpoint.save(path, {"styles": styles, "labels": torch.cat(labels)}, facts)
+    return styles, torch.cat(labels)
+
+
+def train(
+    config: AttributesTraining,
+    generator: Generator | None = None,
+    network: Reconstruction | None = None,
+    model: FaceModel | None = None,
+) -> Path:
+    """Train or resume the run in `config.outdir`; returns the weights, `attributes.safetensors`.
+
+    The log shows R2 per attribute on held-out codes, so that a collapse to the mean face (a known fault of the original at its defaults)
+    cannot pass unseen; a run whose pose R2 ends below 0 raises UserError instead of leaving weights behind.
+    """
+    keep_freed_memory()
+    generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
+    network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+    model = model or FaceModel.load()
+    units = Units.of(model)
+    with Run.open(config.outdir, config) as run:
+        styles, labels = labelled_codes(config, generator, network, run)
+        cut = len(styles) - config.held_out
+        population = FaceParams.unpack(labels[:cut])
+        blocks, landmarks = BlockLosses(units, population), PointLoss.landmarks(model)
+        mean_face = FaceParams.unpack(labels[:cut].mean(0, keepdim=True).expand(cut, -1))
+        landmark_spread = float(landmarks(mean_face, population).mean())
+        torch.manual_seed(config.seed)
+        predictor = AttributePredictor(AttributePredictorConfig(generator.style_space.size, config.hidden), config.dropout)
+        predictor.set_populations(styles[:cut], labels[:cut])
+        optimiser = torch.optim.AdamW(predictor.parameters(), lr=config.lr, weight_decay=config.weight_decay)
+        step, tensors = run.latest() or (0, {})
+        if tensors:
+            restore(tensors, {"predictor": predictor, "optimiser": optimiser})
+        spent = float(tensors.get("seconds", torch.zeros(())))
+        began = time.monotonic()
+        progress = step / config.steps
+        predictor.train()
+        while progress < 1.0:
+            run.seed(step)
+            index = torch.randint(cut, (config.batch,))
+            noisy = styles[index] + config.noise * predictor.style_scale * torch.randn(config.batch, styles.shape[1])
+            found, truth = predictor.predict(noisy), FaceParams.unpack(labels[index])
+            points = landmarks(found, truth).mean() / landmark_spread
+            loss = average(blocks(found, truth)) + config.landmark_weight * points
+            for group in optimiser.param_groups:
+                group["lr"] = config.lr * schedule(progress)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            step += 1
+            seconds = spent + time.monotonic() - began
+            progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
+            run.progress(step, round(step / progress), loss=float(loss.detach()))
+            if run.due(60) or progress >= 1.0:
+                held_out = figures(predictor, units, styles[cut:], labels[cut:])
+                predictor.train()
+                run.log(step, loss=float(loss.detach()), **held_out)
+                run.say(" ".join(f"{name} {value:.3f}" for name, value in held_out.items()))
+                state = collect({"predictor": predictor, "optimiser": optimiser})
+                run.save(step, state | {"seconds": torch.tensor(seconds)})
+        held_out = figures(predictor, units, styles[cut:], labels[cut:])
+    if held_out["pose_r2"] <= 0:
+        raise UserError(f"{config.outdir}: T collapsed (pose R2 {held_out['pose_r2']:.2f}); train longer or with other settings.")
+    target = config.outdir / "attributes.safetensors"
+    notes = {"generator": checkpoint.sha256(config.generator), "codes": cut, "steps": step, "seed": config.seed}
+    save_attributes(target, predictor, notes | {"held_out": held_out})
+    return target
+
+
+@torch.no_grad()
+def figures(predictor: AttributePredictor, units: Units, styles: Tensor, labels: Tensor) -> dict[str, float]:
+    """`<attribute>_r2` on codes (N,S) with labels (N,213)."""
+    predictor.eval()
+    found = all_r2(units, predictor.predict(styles), FaceParams.unpack(labels))
+    return {f"{name}_r2": value for name, value in found.items()}

@@ -1,0 +1,221 @@
+"""Train the human generator: a supervised start from person codes, then projected adversarial training.
+
+Two stages, one loop. *Supervised*: z contains the code of a portrait (`gan.codes`), so the picture that G must paint for
+z is known and multi-scale L1 plus a perceptual distance train it, with no game to balance. *Adversarial* (Projected
+GAN, Sauer 2021, section 3): a projected discriminator sharpens what L1 leaves blurred, on the paired pictures and on
+style-mixed ones, while the supervised loss keeps the variety and the meaning of z. The result is an ordinary StyleGAN2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from crossrig.config import setting
+from crossrig.data.portrait_set import load_portraits
+from crossrig.domains.finetune import hold_latent_space
+from crossrig.errors import UserError
+from crossrig.features import PerceptualDistance
+from crossrig.gan.augment import Augmentation
+from crossrig.gan.codes import code_rotation, z_from_code
+from crossrig.gan.ema import WeightAverage
+from crossrig.gan.generator import Generator, GeneratorConfig
+from crossrig.gan.losses import hinge_discriminator, hinge_generator
+from crossrig.gan.projected import ProjectedDiscriminator
+from crossrig.gan.weights import grow, load_generator, save_generator
+from crossrig.sheets import save_grid
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.run import Run
+from crossrig.train.state import Part, collect, restore
+from crossrig.train.warm_start import warm_mapping
+
+_HELD = 32  # known people, and as many free samples, painted in every sheet
+
+
+@dataclass(frozen=True)
+class GeneratorTraining:
+    """Settings of a run; lengths in thousands of images (kimg)."""
+
+    outdir: Path
+    data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth`")
+    resolution: int = setting(128, "px, a power of two")
+    channels: tuple[int, ...] = setting((256, 256, 128, 64, 32, 16), "feature channels at 4, 8, 16 ... px")
+    mapping_layers: int = setting(3, "layers of the mapping network")
+    mapping_lr_mul: float = setting(1.0, "learning-rate multiplier of the mapping network; regression needs more than StyleGAN2's 0.01")
+    batch: int = setting(16, "portraits a step")
+    kimg: float = setting(250.0, "length of the run; the learning rate falls along it")
+    supervised_kimg: float = setting(150.0, "images before the discriminator joins")
+    warm_steps: int = setting(2000, "steps on the mapping network alone before the first image (train/warm_start.py)")
+    lr: float = setting(5e-3, "learning rate of the generator")
+    discriminator_lr: float = setting(1e-3, "learning rate of the discriminator")
+    perceptual_weight: float = setting(0.5, "weight of the perceptual distance beside L1")
+    perceptual_size: int = setting(64, "px at which the perceptual distance looks, a multiple of 32")
+    discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
+    augment_probability: float = setting(0.5, "share of the pictures augmented before the discriminator sees them")
+    adversarial_weight: float = setting(0.15, "weight of the adversarial loss beside L1")
+    mixing: float = setting(0.5, "share of the style-mixed samples that really mix")
+    ema_kimg: float = setting(1.0, "half-life of the averaged generator")
+    limit: int | None = setting(None, "read at most this many portraits of each archive")
+    init: Path | None = setting(None, "generator of the same or a lower resolution to begin with")
+    hold_latent: bool = setting(False, "latent-consistent fine-tuning of --init (domains/finetune.py) on pictures of another domain")
+    seed: int = setting(0, "seed")
+    checkpoint_seconds: float = setting(150.0, "time between checkpoints")
+    sheet_kimg: float = setting(5.0, "images between two sheets of samples")
+
+
+def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3) -> Tensor:
+    """Mean absolute difference of pictures (B,3,R,R), averaged over `levels` octaves: the large must match first."""
+    total = F.l1_loss(fake, real)
+    for _ in range(levels - 1):
+        fake, real = F.avg_pool2d(fake, 2), F.avg_pool2d(real, 2)
+        total = total + F.l1_loss(fake, real)
+    return total / levels
+
+
+def mix_styles(w: Tensor, layers: int, probability: float) -> Tensor:
+    """Style mixing (Karras 2019, section 3.1): w (B,W) -> w_plus (B,layers,W).
+
+    With `probability` the layers from a random crossover on come from another sample of the batch.
+    """
+    batch = w.shape[0]
+    crossover = torch.randint(1, layers, (batch, 1, 1))
+    coarse = torch.arange(layers)[None, :, None] < crossover  # (B, layers, 1)
+    whole = torch.rand(batch, 1, 1) > probability
+    return torch.where(coarse | whole, w[:, None], w[torch.randperm(batch)][:, None])
+
+
+def learning_rate_factor(images: int, total: int) -> float:
+    """A short linear rise, then a cosine fall to a twentieth at the end of the run."""
+    rise = min(1.0, (images + 1) / 2000.0)
+    return rise * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, images / total))))
+
+
+def _start(config: GeneratorTraining) -> Generator:
+    settings = GeneratorConfig(
+        resolution=config.resolution,
+        channels=config.channels,
+        mapping_layers=config.mapping_layers,
+        mapping_lr_mul=config.mapping_lr_mul,
+    )
+    generator = Generator(settings)
+    if config.init is not None:
+        parent = load_generator(config.init)
+        generator.load_state_dict(grow(parent.state_dict(), parent.config, settings, seed=config.seed))
+    return generator
+
+
+def train(config: GeneratorTraining) -> Path:
+    """Train, or resume, the run in `config.outdir`; returns the checkpoint of the averaged generator.
+
+    Raises UserError when the archives cannot be read or the folder belongs to another recipe.
+    """
+    with Run.open(config.outdir, config) as run:
+        run.seed(0)
+        keep_freed_memory()
+        portraits = load_portraits(config.data, config.resolution, config.limit)
+        generator = _start(config)
+        z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
+        rotation = code_rotation(z_dim)
+        perceptual = PerceptualDistance(config.perceptual_size)
+        discriminator = ProjectedDiscriminator(size=config.discriminator_size)
+        # weak colour changes and no holes: stronger ones leak into the samples
+        augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
+        average = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
+        trained = hold_latent_space(generator) if config.hold_latent else list(generator.parameters())
+        optimiser = torch.optim.Adam(trained, lr=config.lr, betas=(0.9, 0.99))
+        critic = torch.optim.Adam(discriminator.parameters(), lr=config.discriminator_lr, betas=(0.0, 0.99))
+        parts: dict[str, Part] = {
+            "generator": generator,
+            "average": average.module,
+            "discriminator": discriminator,
+            "optimiser": optimiser,
+            "critic": critic,
+        }
+        held_z = torch.cat([z_from_code(portraits.codes[:_HELD], rotation), torch.randn(_HELD, z_dim)])
+        images = 0
+        if (latest := run.latest()) is not None:
+            images = latest[0]
+            restore(latest[1], parts)
+        elif config.init is None and config.warm_steps:
+            explained = warm_mapping(generator, portraits, rotation, config.warm_steps)
+            average.module.load_state_dict(generator.state_dict())
+            run.say(f"the mapping network explains {explained:.0%} of what it should tell about unseen portraits")
+        generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        total, batch = round(1000 * config.kimg), config.batch
+        path = config.outdir / "generator.safetensors"
+
+        while images < total:
+            run.seed(images)
+            for group in optimiser.param_groups:
+                group["lr"] = config.lr * learning_rate_factor(images, total)
+            real, _, codes = portraits.batch(torch.randint(len(portraits), (batch,)))  # (B,3,R,R), (B,C)
+
+            w = generator.map(z_from_code(codes, rotation))  # (B,W)
+            if not config.hold_latent:
+                generator.track_w(w)
+            fake = generator.synthesise(generator.affine(w), noise="random")  # (B,3,R,R)
+            pixel, feature = multiscale_l1(fake, real), perceptual(fake, real).mean()
+            loss = pixel + config.perceptual_weight * feature
+            figures = {"l1": pixel.item(), "perceptual": feature.item()}
+            if adversarial := images >= 1000 * config.supervised_kimg:
+                half = batch // 2
+                others = generator.map(torch.randn(batch - half, z_dim))
+                w_plus = mix_styles(others, generator.style_space.w_count, config.mixing)
+                mixed = generator.synthesise(generator.affine(w_plus), noise="random")
+                fakes = torch.cat([fake[:half], mixed])  # (B,3,R,R)
+                fake_features = discriminator.project(augment(fakes, config.augment_probability))
+                discriminator.judges.requires_grad_(False)
+                fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
+                discriminator.judges.requires_grad_(True)
+                loss = loss + config.adversarial_weight * fooled
+                figures["fooled"] = fooled.item()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+
+            if adversarial:
+                with torch.no_grad():
+                    real_features = discriminator.project(augment(real, config.augment_probability))
+                scores_real, scores_fake = (
+                    torch.cat(list(discriminator.judge([feature.detach() for feature in features])), dim=1)
+                    for features in (real_features, fake_features)
+                )
+                apart = hinge_discriminator(scores_real, scores_fake)
+                critic.zero_grad(set_to_none=True)
+                apart.backward()  # type: ignore[no-untyped-call]
+                critic.step()
+                figures["apart"] = apart.item()
+
+            images += batch
+            average.update(generator, batch, images)
+            run.progress(images, total, **figures)
+            if not math.isfinite(figures["l1"]):
+                raise UserError(f"{config.outdir}: training diverged at {images} images; give the same command with a lower --lr.")
+            if run.due(20.0, "log") or images >= total:
+                run.log(images, **figures)
+            if (images // batch) % max(1, round(1000 * config.sheet_kimg / batch)) == 0 or images >= total:
+                with torch.no_grad():
+                    sheet = average.module(held_z)
+                truth = portraits.pictures[:_HELD].float() / 127.5 - 1.0
+                save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth, sheet]), columns=16)
+            if run.due(config.checkpoint_seconds) or images >= total:
+                run.save(images, collect(parts))
+                save_generator(path, average.module, header_facts(config, images, code_size))
+        run.save(images, collect(parts))
+        save_generator(path, average.module, header_facts(config, images, code_size))
+        return path
+
+
+def header_facts(config: GeneratorTraining, images: int, code_size: int) -> dict[str, object]:
+    """What a generator checkpoint says about its training."""
+    return {
+        "images_seen": images,
+        "code_size": code_size,
+        "data": [Path(archive).name for archive in config.data],
+        "licence": "Apache-2.0",
+    }

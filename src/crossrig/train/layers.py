@@ -1,0 +1,119 @@
+"""Choose the layers of every attribute: measure (`rig.layers`), select, write JSON.
+
+The *rig* measurement first trains a small StyleRig-like editor over all convolution layers for all attributes (CDDFM3D, section 3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from crossrig import checkpoint
+from crossrig.config import setting
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import BLOCKS, FaceParams
+from crossrig.gan.generator import Generator
+from crossrig.gan.stylespace import StyleSpace
+from crossrig.gan.weights import load_generator
+from crossrig.rig.attributes import AttributePredictor
+from crossrig.rig.layers import SHARE, combine, editable, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.losses import BlockLosses, average
+from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import Units
+from crossrig.rig.weights import load_attributes, load_reconstruction
+from crossrig.train.codes import sample_styles
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.reconstruction import schedule
+from crossrig.train.run import Run
+
+
+@dataclass(frozen=True)
+class LayersTraining:
+    """Settings."""
+
+    generator: Path
+    attributes: Path
+    reconstruction: Path
+    outdir: Path
+    method: Literal["rig", "swap", "both"] = setting("both", "how layers are scored")
+    share: float = setting(SHARE, "a layer is selected from this share of the best layer's score")
+    least: int = setting(2, "layers selected at least")
+    steps: int = setting(600, "training steps of the editor over all layers")
+    batch: int = setting(64, "codes a step")
+    lr: float = setting(2e-3, "peak learning rate")
+    size_weight: float = setting(0.1, "cost of moving styles, so that layers that do not help stay still")
+    codes: int = setting(96, "codes the layers are measured on")
+    seed: int = setting(2, "seed")
+
+
+def train_probe(config: LayersTraining, generator: Generator, predictor: AttributePredictor, units: Units, run: Run) -> Manipulator:
+    """The StyleRig-like editor: every convolution layer, every block, two-way consistency through T (Tewari 2020, section 4)."""
+    space: StyleSpace = generator.style_space
+    names = editable(space)
+    random = torch.Generator().manual_seed(config.seed)
+    torch.manual_seed(config.seed)
+    many = sample_styles(generator, 2048, random)
+    with torch.no_grad():
+        population = predictor.predict(many)
+    sizes = tuple(space.layer(name).size for name in names)
+    probe = Manipulator(ManipulatorConfig(tuple(BLOCKS), names, sizes, hidden=128, rank=64))
+    probe.set_populations(space.split(many), population)
+    losses = BlockLosses(units, population)
+    optimiser = torch.optim.Adam(probe.parameters(), lr=config.lr)
+    for step in range(config.steps):
+        styles: Tensor = sample_styles(generator, config.batch, random)
+        with torch.no_grad():
+            own = predictor.predict(styles)
+            goal = FaceParams.unpack(own.pack().roll(1, 0))
+            # Half the batch takes over one random block only, as the measurement will command it.
+            single = list(BLOCKS)[int(torch.randint(len(BLOCKS), (), generator=random))]
+            half = (torch.arange(config.batch) % 2 == 0)[:, None]
+            one = own.replace(**{single: getattr(goal, single)})
+            goal = FaceParams.unpack(torch.where(half, one.pack(), goal.pack()))
+        moves = probe.moves(space.split(styles), goal.pack() - own.pack())
+        found = predictor.predict(shift(space, styles, probe.offsets(moves)))
+        size = torch.stack([move.square().mean() for move in moves.values()]).mean()
+        loss = average(losses(found, goal)) + config.size_weight * size
+        for group in optimiser.param_groups:
+            group["lr"] = config.lr * schedule(step / config.steps)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        run.progress(step + 1, config.steps, loss=float(loss.detach()))
+    return probe.eval()
+
+
+def train(
+    config: LayersTraining,
+    generator: Generator | None = None,
+    network: Reconstruction | None = None,
+    predictor: AttributePredictor | None = None,
+    model: FaceModel | None = None,
+) -> Path:
+    """Measure and select; returns `layers.json` in `config.outdir`. It takes a minute or two and starts anew when interrupted."""
+    keep_freed_memory()
+    generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
+    predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
+    units = Units.of(model or FaceModel.load())
+    measured = sample_styles(generator, config.codes, torch.Generator().manual_seed(config.seed + 1), mixed=0.0)
+    with Run.open(config.outdir, config) as run:
+        tables = []
+        if config.method != "swap":
+            probe = train_probe(config, generator, predictor, units, run)
+            tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
+        if config.method != "rig":
+            network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+            tables.append(swap_scores(generator, network, units, measured))
+        scores = tables[0] if len(tables) == 1 else combine(*tables)
+        chosen = select(scores, config.share, config.least)
+        for attribute, layers in chosen.items():
+            run.say(f"{attribute}: {' '.join(layers)}")
+    target = config.outdir / "layers.json"
+    notes = {"generator": checkpoint.sha256(config.generator), "method": config.method, "share": config.share}
+    save_selection(target, chosen, scores, notes)
+    return target

@@ -1,0 +1,249 @@
+"""Train M for every attribute, and write the rig: T and all M in one file (CDDFM3D, section 3.3).
+
+For a code s with parameters P = T(s), a command dP for one attribute and s' = s + M(s, dP):
+
+edit         T(s') must show the commanded attribute                            (paper: render with it, compare with the target picture)
+consistency  T(s') must keep everything else                                    (paper: render with it, compare with the source picture)
+landmarks    the 68 projected landmarks must be where P + dP has them, mouth weighted apart
+contour      for shape: the face's outline must be where P + dP has it
+size         moves along principal directions are kept small, so that s' stays where T and G are at home
+image        what the frozen reconstruction network sees in G(s'), on a part of the batch: keeps M from pleasing T alone
+paired       where pairs (s, s_target, dP) of the same person are known, the selected layers must move as they did
+render       optional: renders of T(s') and of P + dP must look alike, the paper's form at a small size
+
+The paper's reconstruction loss (dP = 0 returns s) holds by construction, see `rig.manipulation`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crossrig import checkpoint
+from crossrig.config import setting
+from crossrig.data.people import CODE_SIZE
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import load_generator
+from crossrig.rig.attributes import AttributePredictor
+from crossrig.rig.layers import load_selection
+from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
+from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import Units
+from crossrig.rig.weights import load_attributes, load_reconstruction, save_rig
+from crossrig.train.codes import sample_styles
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.pairs import Pairs, known_pairs
+from crossrig.train.reconstruction import schedule
+from crossrig.train.run import Run
+from crossrig.train.state import collect, restore
+
+
+@dataclass(frozen=True)
+class ManipulationTraining:
+    """Settings; one step trains every attribute's network once."""
+
+    generator: Path
+    attributes: Path
+    layers: Path
+    reconstruction: Path
+    outdir: Path
+    steps: int = setting(2500, "training steps")
+    minutes: float = setting(0.0, "stop after this time; 0: no limit")
+    batch: int = setting(64, "codes a step")
+    lr: float = setting(1.5e-3, "peak learning rate")
+    edit_weight: float = setting(1.0, "the commanded attribute must arrive")
+    consistency_weight: float = setting(1.0, "everything else must stay")
+    landmark_weight: float = setting(0.3, "projected landmarks")
+    contour_weight: float = setting(0.2, "outline of the face, for shape")
+    contour_batch: int = setting(4, "codes of a step the outline is compared on")
+    size_weight: float = setting(0.05, "size of the move")
+    image_weight: float = setting(1.0, "edit and consistency as seen in the generated picture")
+    image_batch: int = setting(6, "codes that are painted, of one attribute a step in turn; 0: none")
+    paired_weight: float = setting(1.0, "known pairs, where the generator has them")
+    paired_batch: int = setting(32, "pairs a step")
+    paired_people: int = setting(1024, "people known pairs are made of, where z contains the person code; 0: no pairs")
+    render_size: int = setting(0, "compare renders of this many pixels a side; 0: do not render")
+    render_weight: float = setting(1.0, "compared renders")
+    seed: int = setting(3, "seed")
+
+
+class _Losses:
+    """Everything frozen that a step compares with."""
+
+    def __init__(self, config: ManipulationTraining, model: FaceModel, population: FaceParams) -> None:
+        self.blocks = BlockLosses(Units.of(model), population)
+        self.landmarks = PointLoss.landmarks(model)
+        self.contour = ContourLoss(model)
+        self.render = RenderLoss(model, config.render_size) if config.render_size else None
+        mean = FaceParams.unpack(population.pack().mean(0, keepdim=True).expand(len(population), -1))
+        self.landmark_spread = float(self.landmarks(mean, population).mean())
+        few = population[: config.contour_batch]
+        self.contour_spread = float(self.contour(mean[: config.contour_batch], few).mean())
+
+    def edited(self, attribute: str, found: FaceParams, goal: FaceParams, keep_weight: float, edit_weight: float) -> Tensor:
+        """Edit and consistency terms between what is found in s' and what was commanded."""
+        parts = self.blocks(found, goal)
+        commanded = [parts[block].mean() for block in ATTRIBUTES[attribute]]
+        kept = [parts[block].mean() for block in BLOCKS if block not in ATTRIBUTES[attribute]]
+        return edit_weight * torch.stack(commanded).mean() + keep_weight * torch.stack(kept).mean()
+
+
+def sample_commands(attribute: str, own: FaceParams, random: torch.Generator) -> Tensor:
+    """dP (B, n) of typical edits: towards another face of the batch, all the way or partly; a third of them by a few values only, as
+    sliders do (yaw alone, one expression unit)."""
+    values = own.attribute(attribute)
+    count, size = values.shape
+    other = (torch.arange(count) + torch.randint(1, max(count, 2), (count,), generator=random)) % count
+    command = (values[other] - values) * (0.2 + torch.rand(count, 1, generator=random))
+    sparse = torch.rand(count, 1, generator=random) < 1 / 3
+    few = torch.rand(count, size, generator=random) < max(0.1, 1.5 / size)
+    # Fewer values commanded: each of them further, or the lesson would be about very small edits only.
+    return torch.where(sparse, command * few * 1.5, command)
+
+
+def train(
+    config: ManipulationTraining,
+    pairs: Pairs | None = None,
+    generator: Generator | None = None,
+    network: Reconstruction | None = None,
+    predictor: AttributePredictor | None = None,
+    model: FaceModel | None = None,
+    layers: Mapping[str, tuple[str, ...]] | None = None,
+) -> Path:
+    """Train or resume the run in `config.outdir`; returns the rig, `manipulation.safetensors`.
+
+    Known pairs are made when the generator's header says that its z contains the person code ("code_size"); `pairs` replaces them.
+    The other arguments stand in for the files that `config` names.
+    """
+    keep_freed_memory()
+    generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
+    predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
+    model = model or FaceModel.load()
+    if config.image_batch:
+        network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+    wanted = pairs is None and config.paired_people and config.paired_weight
+    if wanted and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
+        pairs = known_pairs(generator, config.paired_people)
+    space = generator.style_space
+    layers = layers or load_selection(config.layers, space)
+    torch.manual_seed(config.seed)
+    many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25)
+    with torch.no_grad():
+        population = predictor.predict(many)
+    losses = _Losses(config, model, population)
+    networks = {name: Manipulator(ManipulatorConfig.for_attribute(name, layers[name], space)) for name in ATTRIBUTES}
+    for manipulator in networks.values():
+        manipulator.set_populations(space.split(many), population)
+    rig = Rig(predictor, networks, space, checkpoint.sha256(config.generator))
+    optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
+    with Run.open(config.outdir, config) as run:
+        step, tensors = run.latest() or (0, {})
+        if tensors:
+            restore(tensors, {"manipulators": rig.manipulators, "optimiser": optimiser})
+        spent = float(tensors.get("seconds", torch.zeros(())))
+        began = time.monotonic()
+        progress = step / config.steps
+        while progress < 1.0:
+            run.seed(step)
+            random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)] if network is not None and config.image_batch else None
+            for group in optimiser.param_groups:
+                group["lr"] = config.lr * schedule(progress)
+            optimiser.zero_grad(set_to_none=True)
+            shown: dict[str, float] = {}
+            styles = sample_styles(generator, config.batch, random, mixed=0.25)
+            with torch.no_grad():
+                own = predictor.predict(styles)
+            for attribute in ATTRIBUTES:
+                painter = (generator, network) if network is not None and attribute == painted else None
+                found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random)
+                torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+                shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
+            optimiser.step()
+            step += 1
+            seconds = spent + time.monotonic() - began
+            progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
+            run.progress(step, round(step / progress), loss=sum(shown.values()))
+            if step % 50 == 0 or progress >= 1.0:
+                run.log(step, **shown)
+            if run.due(120) or progress >= 1.0:
+                run.say(" ".join(f"{name} {value:.3f}" for name, value in shown.items()))
+                state = collect({"manipulators": rig.manipulators, "optimiser": optimiser})
+                run.save(step, state | {"seconds": torch.tensor(seconds)})
+    target = config.outdir / "manipulation.safetensors"
+    save_rig(target, rig, {"steps": step, "seed": config.seed, "paired": pairs is not None})
+    return target
+
+
+def _losses_of(
+    config: ManipulationTraining,
+    attribute: str,
+    rig: Rig,
+    losses: _Losses,
+    styles: Tensor,
+    own: FaceParams,
+    painter: tuple[Generator, Reconstruction] | None,
+    pairs: Pairs | None,
+    random: torch.Generator,
+) -> dict[str, Tensor]:
+    manipulator = rig.manipulator(attribute)
+    command = sample_commands(attribute, own, random)
+    goal = own.with_attribute(attribute, own.attribute(attribute) + command)
+    moves = manipulator.moves(rig.space.split(styles), command)
+    edited = shift(rig.space, styles, manipulator.offsets(moves))
+    found = rig.predict(edited)
+    terms = {
+        "edit": losses.edited(attribute, found, goal, 0.0, config.edit_weight),
+        "consistency": losses.edited(attribute, found, goal, config.consistency_weight, 0.0),
+        "landmarks": config.landmark_weight * losses.landmarks(found, goal).mean() / losses.landmark_spread,
+        "size": config.size_weight * torch.stack([move.square().mean() for move in moves.values()]).mean(),
+    }
+    if attribute == "shape" and config.contour_weight:
+        few = slice(0, config.contour_batch)
+        contour = losses.contour(found[few], goal[few]).mean() / losses.contour_spread
+        terms["contour"] = config.contour_weight * contour
+    if losses.render is not None:
+        few = slice(0, config.contour_batch)
+        terms["render"] = config.render_weight * losses.render(found[few], goal[few]).mean()
+    if painter is not None:
+        terms["image"] = config.image_weight * _image_loss(config, attribute, losses, painter, styles, edited, command)
+    if pairs is not None and config.paired_weight:
+        terms["paired"] = config.paired_weight * _paired_loss(manipulator, rig, pairs(attribute, config.paired_batch))
+    return terms
+
+
+def _image_loss(
+    config: ManipulationTraining,
+    attribute: str,
+    losses: _Losses,
+    painter: tuple[Generator, Reconstruction],
+    styles: Tensor,
+    edited: Tensor,
+    command: Tensor,
+) -> Tensor:
+    """Edit and consistency by what is seen before and after, on the first codes of the batch. Differences of what is seen are compared
+    with the command, so a constant error of the network does not count."""
+    generator, network = painter
+    few = slice(0, config.image_batch)
+    with torch.no_grad():
+        before = FaceParams.unpack(network(generator.synthesise(styles[few])))
+    after = FaceParams.unpack(network(generator.synthesise(edited[few])))
+    goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
+    return losses.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
+
+
+def _paired_loss(manipulator: Manipulator, rig: Rig, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Mean squared difference, in variances of each style value, between the edit and the known change of the selected layers."""
+    before, after, command = known
+    parts, goal = rig.space.split(before), rig.space.split(after)
+    offsets = manipulator(parts, command)
+    errors = [((parts[name] + offset - goal[name]) / manipulator.editor(name).scale).square().mean() for name, offset in offsets.items()]
+    return torch.stack(errors).mean()

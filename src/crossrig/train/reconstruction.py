@@ -1,0 +1,181 @@
+"""Train the reconstruction network, or with `network="resnet"` and other archives and seed the judge, on labelled portraits.
+
+One step: a batch of portraits, degraded with their labels (`train.degrade`), through the network; the loss compares vertices, colours,
+light and angles (`rig.losses`) block by block, each in units of its own spread, plus the projected landmarks.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from crossrig.config import setting
+from crossrig.data.portrait_set import PortraitSet, load_portraits
+from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import FaceParams
+from crossrig.metrics.angles import median_angle_errors
+from crossrig.metrics.r2 import all_r2
+from crossrig.rig.losses import BlockLosses, PointLoss, average
+from crossrig.rig.reconstruction import JUDGE, Reconstruction, ReconstructionConfig
+from crossrig.rig.units import Units
+from crossrig.rig.weights import save_reconstruction
+from crossrig.train.degrade import Degradation, degrade
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.run import Run
+from crossrig.train.state import collect, restore
+
+#: Head angles must be right to a tenth of their spread, where squared losses are already small: they count more.
+BLOCK_WEIGHTS = {"rotation": 2.5}
+
+
+@dataclass(frozen=True)
+class ReconstructionTraining:
+    """Settings. `minutes` ends the run by the clock instead of by `kimg` (the learning rate follows whichever is further)."""
+
+    outdir: Path
+    data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth`")
+    role: Literal["reconstruction", "judge"] = setting("reconstruction", "judge: a plain residual network, for evaluation only")
+    network: ReconstructionConfig = field(default_factory=ReconstructionConfig)
+    kimg: float = setting(60.0, "thousands of portraits to train on, repeats counted")
+    minutes: float = setting(0.0, "stop after this time even if fewer were seen; 0: no limit")
+    batch: int = setting(32, "portraits a step")
+    lr: float = setting(1e-3, "peak learning rate of the head (and of a network that starts from nothing)")
+    trunk_lr: float = setting(4e-4, "peak learning rate of a pretrained trunk")
+    held_out: int = setting(256, "portraits of the last archive kept for the figures in the log")
+    landmark_weight: float = setting(0.3, "weight of the projected landmarks beside the six blocks")
+    augment: float = setting(1.0, "share of the portraits that are degraded; 0: none")
+    pretrained: bool = setting(True, "start the trunk from its ImageNet weights")
+    limit: int | None = setting(None, "read at most this many portraits of each archive")
+    seed: int = setting(0, "seed")
+
+    def architecture(self) -> ReconstructionConfig:
+        """The network: the judge's own one unless another was asked for."""
+        return JUDGE if self.role == "judge" and self.network == ReconstructionConfig() else self.network
+
+
+@torch.no_grad()
+def figures(network: Reconstruction, units: Units, portraits: PortraitSet, batch: int = 64) -> dict[str, float]:
+    """Held-out figures: `<attribute>_r2` and `<angle>_error_deg`."""
+    parts = [network.predict(portraits.batch(index)[0]) for index in torch.split(torch.arange(len(portraits)), batch)]
+    found, truth = FaceParams.concatenate(parts), FaceParams.unpack(portraits.labels)
+    r2 = {f"{name}_r2": value for name, value in all_r2(units, found, truth).items()}
+    return r2 | {f"{name}_error_deg": value for name, value in median_angle_errors(found, truth).items()}
+
+
+def _split(portraits: PortraitSet, held_out: int) -> tuple[PortraitSet, PortraitSet]:
+    if len(portraits) < held_out + 2 or held_out < 2:
+        raise UserError(f"{len(portraits)} portraits cannot spare {held_out} for the held-out figures (at least 2): make more of them.")
+    cut = len(portraits) - held_out
+
+    def part(index: slice) -> PortraitSet:
+        return PortraitSet(portraits.pictures[index], portraits.labels[index], portraits.codes[index])
+
+    return part(slice(0, cut)), part(slice(cut, None))
+
+
+def schedule(progress: float, warm: float = 0.03) -> float:
+    """Learning-rate factor at `progress` in [0,1]: a short linear rise, then half a cosine down to 1 %."""
+    if progress < warm:
+        return (progress + 1e-3) / (warm + 1e-3)
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min((progress - warm) / (1 - warm), 1.0)))
+
+
+def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, model: FaceModel | None = None) -> Path:
+    """Train or resume the run in `config.outdir`; returns the weights, `reconstruction.safetensors` (or `judge.safetensors`).
+
+    `portraits` and `model` stand in for `config.data` and the shipped face model. Raises UserError when the archives cannot be read.
+    """
+    keep_freed_memory()
+    architecture = config.architecture()
+    if portraits is None:
+        portraits = load_portraits(config.data, architecture.size, config.limit)
+    model = model or FaceModel.load()
+    units = Units.of(model)
+    training, held_out = _split(portraits, config.held_out)
+    population = FaceParams.unpack(training.labels)
+    blocks, landmarks = BlockLosses(units, population), PointLoss.landmarks(model)
+    mean_face = FaceParams.unpack(training.labels.mean(0, keepdim=True).expand_as(training.labels))
+    landmark_spread = float(landmarks(mean_face, population).mean())
+    torch.manual_seed(config.seed)
+    network = Reconstruction(architecture, config.pretrained)
+    network.set_population(training.labels)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = _optimiser(network, config)
+    with Run.open(config.outdir, config) as run:
+        step, tensors = run.latest() or (0, {})
+        if tensors:
+            restore(tensors, {"network": network, "optimiser": optimiser})
+        spent = float(tensors.get("seconds", torch.zeros(())))
+        steps = max(1, round(config.kimg * 1000 / config.batch))
+        began = time.monotonic()
+        progress = step / steps
+        while progress < 1.0:
+            run.seed(step)
+            random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
+            loss, parts = _step_loss(config, network, training, blocks, landmarks, landmark_spread, random)
+            for group in optimiser.param_groups:
+                group["lr"] = group["initial_lr"] * schedule(progress)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimiser.step()
+            step += 1
+            seconds = spent + time.monotonic() - began
+            progress = max(step / steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
+            run.progress(step, round(step / progress), loss=float(loss.detach()))
+            if step % 50 == 0:
+                run.log(step, loss=float(loss.detach()), **parts)
+            if run.due(120) or progress >= 1.0:
+                network.eval()
+                found = figures(network, units, held_out)
+                network.train()
+                run.log(step, **found)
+                run.say(" ".join(f"{name} {value:.3f}" for name, value in found.items()))
+                state = collect({"network": network, "optimiser": optimiser})
+                run.save(step, state | {"seconds": torch.tensor(seconds)})
+        network.eval()
+        target = config.outdir / f"{config.role}.safetensors"
+        notes = {"role": config.role, "seed": config.seed, "portraits": len(training), "steps": step, "degradation": asdict(Degradation())}
+        save_reconstruction(target, network, notes | {"held_out": figures(network, units, held_out)})
+    return target
+
+
+def _optimiser(network: Reconstruction, config: ReconstructionTraining) -> torch.optim.AdamW:
+    trunk_lr = config.trunk_lr if config.pretrained and network.config.network == "lite0" else config.lr
+    trunk = list(network.eyes.parameters())
+    inside = {id(parameter) for parameter in trunk}
+    head = [parameter for parameter in network.parameters() if id(parameter) not in inside]
+    groups = [{"params": trunk, "lr": trunk_lr}, {"params": head, "lr": config.lr}]
+    for group in groups:
+        group["initial_lr"] = group["lr"]
+    return torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=0.02)
+
+
+def _step_loss(
+    config: ReconstructionTraining,
+    network: Reconstruction,
+    training: PortraitSet,
+    blocks: BlockLosses,
+    landmarks: PointLoss,
+    landmark_spread: float,
+    random: torch.Generator,
+) -> tuple[Tensor, dict[str, float]]:
+    images, labels, _ = training.batch(torch.randint(len(training), (config.batch,), generator=random))
+    truth = FaceParams.unpack(labels)
+    damaged = round(config.augment * config.batch)
+    if damaged:
+        changed, changed_truth = degrade(images[:damaged], truth[:damaged], Degradation(), random)
+        images = torch.cat([changed, images[damaged:]])
+        truth = FaceParams.concatenate([changed_truth, truth[damaged:]])
+    found = FaceParams.unpack(network(images))
+    parts = blocks(found, truth)
+    points = landmarks(found, truth).mean() / landmark_spread
+    loss = average(parts, BLOCK_WEIGHTS) + config.landmark_weight * points
+    return loss, {name: float(part.detach().mean()) for name, part in parts.items()} | {"landmarks": float(points.detach())}

@@ -1,0 +1,178 @@
+"""Portraits: they agree with the renderer of the labels, show what the code says, and are reproducible."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from crossrig.data import portraits
+from crossrig.data.geometry import EYE, HAIR, SKIN
+from crossrig.data.people import Person, head_model, person, sample_code, sample_person
+from crossrig.data.shader import disc_taps, raster_cutouts, resolve
+from crossrig.data.skin_detail import noise_tile, skin_maps
+from crossrig.face3d.model import rotation_matrix
+from crossrig.render.camera import Camera
+
+
+@pytest.fixture(scope="module")
+def someone() -> Person:
+    return sample_person(2, 5)
+
+
+def _visible(who: Person, samples: int) -> tuple[portraits.Scene, portraits.Visible]:
+    head = portraits.head_surface(who)
+    scene = portraits.assemble(who, head, portraits.accessories(who, head))
+    return scene, portraits.look_at(scene, samples)
+
+
+def test_portraits_are_pictures(someone: Person) -> None:
+    image = portraits.render_portrait(someone, 64)
+    assert image.shape == (64, 64, 3)
+    assert image.dtype == np.uint8
+    assert image.std() > 15
+
+
+def test_the_same_person_twice_is_the_same_picture(someone: Person) -> None:
+    again = person(someone.code, someone.detail_seed)
+    assert np.array_equal(portraits.render_portrait(someone, 64), portraits.render_portrait(again, 64))
+
+
+def test_the_detail_seed_changes_only_details(someone: Person) -> None:
+    other = person(someone.code, someone.detail_seed + 1)
+    a, b = (portraits.render_portrait(who, 64).astype(float) for who in (someone, other))
+    assert 0 < np.abs(a - b).mean() < 8
+
+
+def test_the_head_agrees_with_the_face_model(someone: Person) -> None:
+    """The fast NumPy path puts every vertex where the differentiable model puts it."""
+    scene, _ = _visible(someone, 16)
+    expected = head_model().vertices(someone.params())[0].numpy()
+    assert np.abs(scene.vertices[: len(expected)] - expected).max() < 2e-5
+    albedo = head_model().albedo(someone.params())[0].numpy()
+    assert np.abs(portraits.skin_colours(someone) - albedo).max() < 2e-3
+
+
+def test_rotations_agree_with_the_face_model() -> None:
+    angles = np.array([0.2, -0.7, 0.15])
+    ours = portraits.rotation_matrices(angles, np.ones(1, np.float32))[0]
+    assert np.abs(ours - rotation_matrix(torch.from_numpy(angles)).numpy()).max() < 1e-6
+
+
+def test_landmarks_lie_on_visible_skin() -> None:
+    """Where the label says that the nose is, the picture shows skin at the same depth."""
+    who = sample_person(2, 8)
+    rotation = np.zeros(3, np.float32)
+    blocks = {**who.blocks, "rotation": rotation}
+    who = replace(who, blocks=blocks, glasses=None)
+    scene, visible = _visible(who, 256)
+    model = head_model()
+    nose = model.landmark_points(model.vertices(who.params()))[0, 30].numpy()
+    x, y, depth = Camera().project_array(nose[None])[0]
+    row, column = int((1 - y) / 2 * 256), int((x + 1) / 2 * 256)
+    assert scene.material[visible.triangle[row, column]] == SKIN
+    assert visible.depth[row, column] == pytest.approx(depth, abs=0.003)
+
+
+def test_people_have_eyes_skin_hair_and_backdrop() -> None:
+    shares = []
+    for index in range(6):
+        scene, visible = _visible(sample_person(4, index), 128)
+        seen = visible.triangle[visible.triangle >= 0]
+        kinds = scene.material[seen]
+        shares.append([(kinds == SKIN).mean(), (kinds == EYE).mean(), (kinds == HAIR).mean(), (visible.triangle < 0).mean()])
+    skin, eyes, hair, behind = np.array(shares).mean(axis=0)
+    assert skin > 0.15
+    assert eyes > 0.0005
+    assert hair > 0.05
+    assert 0.2 < behind < 0.7
+
+
+def test_light_from_the_left_brightens_the_left(someone: Person) -> None:
+    means = []
+    for azimuth in (-1.2, 1.2):
+        key = replace(someone.lighting.lamps[0], azimuth=azimuth, elevation=0.1, colour=(1.0, 1.0, 1.0))
+        lighting = replace(someone.lighting, lamps=(key,), above=(0.05, 0.05, 0.05), below=(0.05, 0.05, 0.05))
+        blocks = {**someone.blocks, "rotation": np.zeros(3, np.float32), "translation": np.zeros(3, np.float32)}
+        who = replace(someone, lighting=lighting, blocks=blocks)
+        scene, visible = _visible(who, 96)
+        linear = portraits.shade_scene(who, scene, visible)
+        skin = (visible.triangle >= 0) & (scene.material[np.maximum(visible.triangle, 0)] == SKIN)
+        left, right = linear[:, :48][skin[:, :48]].mean(), linear[:, 48:][skin[:, 48:]].mean()
+        means.append(left / right)
+    assert means[0] > 1.3
+    assert means[1] < 1 / 1.3
+
+
+def test_exposure_is_natural() -> None:
+    """Visible skin is neither black nor burnt."""
+    for index in range(8):
+        who = sample_person(6, index)
+        scene, visible = _visible(who, 64)
+        linear = portraits.shade_scene(who, scene, visible)
+        skin = (visible.triangle >= 0) & (scene.material[np.maximum(visible.triangle, 0)] == SKIN)
+        grey = np.clip(linear[skin], 0, 1).mean()
+        assert 0.015 < grey < 0.7, (index, grey)
+
+
+def test_shading_is_finite_everywhere() -> None:
+    for index in range(8):
+        who = sample_person(9, index)
+        scene, visible = _visible(who, 64)
+        assert np.isfinite(portraits.shade_scene(who, scene, visible)).all()
+
+
+def test_cutouts_let_the_background_through() -> None:
+    """Opacity is the share of samples that a strand covers, on average."""
+    corners = np.array([[-1, -1, 1.0], [1, -1, 1.0], [1, 1, 1.0], [-1, 1, 1.0]], np.float32)
+    faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
+    covered = []
+    for opacity in (0.0, 0.4, 0.7, 1.0):
+        attributes = np.zeros((4, 18), np.float32)
+        attributes[:, 9:11] = np.array([[0, 0], [30, 0], [30, 30], [0, 30]])
+        attributes[:, 12] = opacity
+        depth = np.full((64, 64), np.inf, np.float32)
+        triangle = np.full((64, 64), -1, np.int32)
+        raster_cutouts(corners, faces, np.full(2, HAIR, np.uint8), attributes, depth, triangle, np.zeros((64, 64, 3), np.float32), 7)
+        covered.append(float((triangle >= 0).mean()))
+        assert set(np.unique(triangle)) <= {-1, 7, 8}
+    assert covered[0] == 0
+    assert covered[3] > 0.98
+    assert 0.15 < covered[1] < covered[2] < 0.95
+
+
+def test_resolve_averages_samples_over_the_backdrop() -> None:
+    image = np.full((4, 4, 3), 0.5, np.float32)
+    covered = np.full((4, 4), -1, np.int32)
+    covered[:2, :2] = 0
+    covered[2, 0] = 0
+    out = np.empty((2, 2, 3), np.float32)
+    resolve(image, covered, np.full((2, 2, 3), 0.1, np.float32), 2, out)
+    assert out[:, :, 0] == pytest.approx(np.array([[0.5, 0.1], [0.2, 0.1]]))
+
+
+def test_taps_cover_the_disc() -> None:
+    taps = disc_taps().reshape(-1, 2)
+    assert np.abs(taps.mean(axis=0)).max() < 0.1
+    assert np.linalg.norm(taps, axis=1).max() <= 1.0
+
+
+def test_noise_tile_is_seamless() -> None:
+    tile = noise_tile()
+    inside = np.abs(np.diff(tile, axis=0)).mean()
+    assert np.abs(tile[0] - tile[-1]).mean() < 1.5 * inside
+
+
+def test_skin_maps_lie_where_they_say() -> None:
+    template = portraits.studio().template
+    maps = skin_maps(template)
+    assert maps.lips[template.regions["lips"]].mean() > 0.5
+    highest = template.mean[np.argmax(maps.forehead)]
+    assert highest[1] > template.mean[template.regions["eyes"]][:, 1].max()
+
+
+def test_samples_are_reproducible_across_calls() -> None:
+    code, detail = sample_code(1, 1)
+    assert person(code, detail).rng(3).random() == person(code, detail).rng(3).random()

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import ATTRIBUTES, BLOCKS
+from crossrig.gan.generator import Generator
+from crossrig.rig.layers import combine, editable, load_selection, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig
+from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
+from crossrig.rig.units import Units
+from crossrig.train.codes import sample_styles
+
+
+def test_only_convolutions_can_be_edited(tiny_generator: Generator) -> None:
+    names = editable(tiny_generator.style_space)
+    assert names == ("b4.conv1", "b8.conv0", "b8.conv1", "b16.conv0", "b16.conv1", "b32.conv0", "b32.conv1")
+
+
+def test_selection_takes_what_reaches_the_share_and_never_too_few() -> None:
+    scores = {"pose": {"a": 1.0, "b": 0.5, "c": 0.2, "d": 0.4}, "shape": {"a": 0.0, "b": 9.0, "c": 0.1, "d": 0.2}}
+    assert select(scores, share=0.4) == {"pose": ("a", "b", "d"), "shape": ("b", "d")}
+    assert select(scores, share=0.4, least=1)["shape"] == ("b",)
+
+
+def test_a_layer_must_count_in_both_tables() -> None:
+    combined = combine({"pose": {"a": 2.0, "b": 1.0}}, {"pose": {"a": 0.0, "b": 5.0}})
+    assert combined["pose"]["a"] == 0.0
+    assert combined["pose"]["b"] == pytest.approx(0.5**0.5)
+
+
+def test_swapping_scores_a_layer_that_the_picture_ignores_with_nothing(tiny_generator: Generator, tiny_model: FaceModel) -> None:
+    torch.manual_seed(1)
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)).eval()
+    torch.nn.init.normal_(network.out.weight)
+    generator = Generator(tiny_generator.config).eval().requires_grad_(False)
+    block = generator.synthesis.get_submodule("b32.conv1")
+    block.weight.zero_()  # what it is scaled by no longer matters
+    generator.synthesis.get_submodule("b32.conv1").weight[:, 0, 1, 1] = 0.0
+    styles = sample_styles(generator, 8, torch.Generator().manual_seed(2))
+    scores = swap_scores(generator, network, Units.of(tiny_model), styles)
+    assert set(scores) == set(ATTRIBUTES)
+    for row in scores.values():
+        assert set(row) == set(editable(generator.style_space))
+        assert row["b32.conv1"] == 0.0
+        assert row["b4.conv1"] > 0.0
+    with pytest.raises(UserError, match="8 or more"):
+        swap_scores(generator, network, Units.of(tiny_model), styles[:3])
+
+
+def test_the_rig_scores_a_layer_that_t_ignores_with_nothing(tiny_rig: Rig, tiny_generator: Generator, tiny_model: FaceModel) -> None:
+    space = tiny_rig.space
+    names = editable(space)
+    probe = Manipulator(ManipulatorConfig(tuple(BLOCKS), names, tuple(space.layer(name).size for name in names), hidden=8))
+    styles = sample_styles(tiny_generator, 8, torch.Generator().manual_seed(2))
+    first = tiny_rig.predictor.layers[0]
+    first.weight[:, space.mask(["b8.conv1"])] = 0.0
+    scores = rig_scores(probe, tiny_rig.predictor, space, Units.of(tiny_model), styles)
+    for row in scores.values():
+        assert row["b8.conv1"] < 1e-6 * max(row.values())
+        assert max(row.values()) > 0
+
+
+def test_a_selection_survives_the_file(tmp_path: Path, tiny_generator: Generator) -> None:
+    space = tiny_generator.style_space
+    chosen = dict.fromkeys(ATTRIBUTES, ("b4.conv1", "b8.conv0"))
+    path = tmp_path / "layers.json"
+    save_selection(path, chosen, {name: {"b4.conv1": 1.0} for name in ATTRIBUTES}, {"share": 0.35})
+    assert load_selection(path, space) == chosen
+    assert json.loads(path.read_text())["share"] == 0.35
+    assert [entry.name for entry in tmp_path.iterdir()] == ["layers.json"]
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"layers": {"pose": ["b4.conv1"]}}', '{"layers": 3}'])
+def test_a_file_that_is_no_selection_is_refused(content: str, tmp_path: Path, tiny_generator: Generator) -> None:
+    path = tmp_path / "layers.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match="not a layer selection"):
+        load_selection(path, tiny_generator.style_space)
+
+
+def test_unknown_layers_and_missing_files_are_named(tmp_path: Path, tiny_generator: Generator) -> None:
+    path = tmp_path / "layers.json"
+    with pytest.raises(UserError, match="no layer selection"):
+        load_selection(path, tiny_generator.style_space)
+    path.write_text(json.dumps({"layers": {name: ["b4.torgb"] for name in ATTRIBUTES}}))
+    with pytest.raises(UserError, match=r"b4\.torgb"):
+        load_selection(path, tiny_generator.style_space)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from crossrig.data.portrait_set import PortraitSet
+from crossrig.face3d.params import PACKED_SIZE, FaceParams
+from crossrig.features import FeatureTaps
+from crossrig.rig.reconstruction import JUDGE, Reconstruction, ReconstructionConfig, blank_tensors
+
+TINY = ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)
+
+
+@pytest.mark.parametrize("config", [ReconstructionConfig(size=64, mixed=16, hidden=32), TINY])
+def test_pictures_of_any_size_give_parameters(config: ReconstructionConfig) -> None:
+    network = Reconstruction(config).eval()
+    images = torch.rand(2, 3, 50, 50) * 2 - 1
+    packed = network(images)
+    assert packed.shape == (2, PACKED_SIZE)
+    params = network.predict(images)
+    assert float(params.expression.min()) >= 0.0
+    assert float(params.expression.max()) <= 1.0
+
+
+def test_population_is_where_an_ignorant_network_starts(blobs: PortraitSet) -> None:
+    network = Reconstruction(TINY).eval()
+    network.set_population(blobs.labels)
+    found = network(blobs.batch(torch.arange(4))[0])
+    scale = blobs.labels.std(0).clamp(min=1e-4)
+    assert float(((found - blobs.labels.mean(0)) / scale).abs().max()) < 0.5
+
+
+def test_batches_do_not_change_the_answer(blobs: PortraitSet) -> None:
+    network = Reconstruction(TINY).eval()
+    images = blobs.batch(torch.arange(7))[0]
+    torch.testing.assert_close(network.predict(images, batch=3).pack(), network.predict(images, batch=7).pack())
+
+
+def test_the_pretrained_trunk_is_that_of_the_features_and_trains() -> None:
+    network = Reconstruction(ReconstructionConfig(size=32, mixed=8, hidden=16), pretrained=True)
+    images = torch.rand(1, 3, 32, 32) * 2 - 1
+    for own, reference in zip(network.eyes(images), FeatureTaps(32, (10, 15))(images), strict=True):
+        torch.testing.assert_close(own, reference)
+    network(images).square().sum().backward()
+    gradients = [parameter.grad for parameter in network.eyes.parameters()]
+    assert len(gradients) > 90
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_blank_tensors_are_those_of_the_architecture() -> None:
+    names = set(blank_tensors())
+    assert FeatureTaps(32, (10, 15), blank_tensors()).channels == (112, 320)
+    assert "_blocks.15._project_conv.weight" in names
+
+
+def test_sizes_that_do_not_halve_are_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of 32"):
+        ReconstructionConfig(size=100)
+    assert JUDGE.network != ReconstructionConfig().network
+
+
+def test_packed_answers_unpack() -> None:
+    assert len(FaceParams.unpack(Reconstruction(TINY)(torch.zeros(3, 3, 32, 32)))) == 3

@@ -1,0 +1,284 @@
+"""The command line, end to end with tiny untrained networks; every bad input ends with one sentence and status 2."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crossrig import assets, cli
+from crossrig.cli import main, parse_seeds, parse_settings
+from crossrig.errors import UserError
+
+FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
+
+
+@pytest.fixture(autouse=True)
+def tiny_networks(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    from skimage import data
+
+    path = tmp_path / "photo.png"
+    Image.fromarray(data.astronaut()).save(path)
+    return path
+
+
+def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command that must fail with status 2 and one sentence; returns the sentence."""
+    before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
+    assert main(words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith("crossrig: ")
+    assert {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()} == before
+    return line
+
+
+def test_edit_writes_the_picture_the_sheet_and_the_judgement(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("edit", str(photo), "-o", "out.png", "--yaw", "25", "--set", "smile=0.8", "--set", "age=+1", "--sheet", "--json", *FAST)
+    assert main(words) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["controls"] == {"smile": 0.8, "age": 1.0, "yaw": 25.0}
+    assert printed["domain"] == "human"
+    assert set(printed["attributes"]) == {"shape", "expression", "albedo", "illumination", "pose"}
+    assert set(printed["attributes"]["pose"]) == {"commanded", "judged", "followed", "unit"}
+    assert set(printed["angles"]) == {"pitch", "yaw", "roll"}
+    with Image.open("out.png") as image:
+        assert image.size == (512, 512)
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+    with Image.open("out-sheet.png") as sheet:
+        assert sheet.width > 4 * 192
+    assert sorted(path.name for path in Path().iterdir()) == ["out-sheet.png", "out.png", "photo.png"]
+
+
+def test_edit_without_json_names_the_files(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("edit", str(photo), "-o", "out.jpg", *FAST)) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "out.jpg\n"
+    assert "human domain" in captured.err
+
+
+def test_edit_keeps_what_is_there_unless_told(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("out.png").write_text("precious")
+    assert "exists already" in refused(capsys, "edit", str(photo), "-o", "out.png")
+    Path("new-sheet.png").write_text("precious")
+    assert "new-sheet.png" in refused(capsys, "edit", str(photo), "-o", "new.png", "--sheet")
+    assert main(("edit", str(photo), "-o", "out.png", "--overwrite", *FAST)) == 0
+    assert Image.open("out.png").size == (512, 512)
+
+
+def _write_bad_pictures(folder: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "noface.png")
+    Image.fromarray(noise).save(folder / "whole.jpg")
+    (folder / "truncated.jpg").write_bytes((folder / "whole.jpg").read_bytes()[:2000])
+    (folder / "text.png").write_text("not a picture")
+    (folder / "empty.png").write_bytes(b"")
+    Image.fromarray(noise[:20, :20]).save(folder / "tiny.png")
+    (folder / "folder").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("picture", "message"),
+    [
+        ("missing.png", "no such file"),
+        ("folder", "is a folder"),
+        ("text.png", "is not a picture"),
+        ("empty.png", "is empty"),
+        ("truncated.jpg", "damaged or incomplete"),
+        ("tiny.png", "at least 32"),
+        ("noface.png", "no face was found"),
+    ],
+)
+def test_bad_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str], picture: str, message: str) -> None:
+    _write_bad_pictures(tmp_path)
+    assert message in refused(capsys, "edit", picture, "-o", "out.png", *FAST)
+
+
+@pytest.mark.parametrize("kind", ["greyscale", "16-bit", "CMYK", "transparent", "EXIF", "animated", "palette"])
+def test_unusual_pictures_are_edited(photo: Path, capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    image = Image.open(photo)
+    path = Path("unusual.png")
+    if kind == "greyscale":
+        image.convert("L").save(path)
+    elif kind == "16-bit":
+        Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257).save(path)
+    elif kind == "CMYK":
+        path = Path("unusual.jpg")
+        image.convert("CMYK").save(path)
+    elif kind == "transparent":
+        image.putalpha(200)
+        image.save(path)
+    elif kind == "EXIF":
+        exif = Image.Exif()
+        exif[0x0112] = 3
+        image.rotate(180).save(path, exif=exif)
+    elif kind == "palette":
+        image.quantize(64).save(path)
+    else:
+        path = Path("unusual.gif")
+        image.convert("P").save(path, save_all=True, append_images=[image.convert("P").rotate(90)])
+    assert main(("edit", str(path), "-o", "out.png", *FAST)) == 0
+    assert Image.open("out.png").size == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "smlie=1"), "Did you mean smile"),
+        (("--set", "smile=7"), "smile"),
+        (("--set", "smile"), "write NAME=VALUE"),
+        (("--set", "smile=much"), "is not a number"),
+        (("--set", "smile=nan"), "not a finite number"),
+        (("--yaw", "100"), "yaw"),
+        (("--yaw", "left"), "invalid float value"),
+        (("--domain", "animal"), "invalid choice"),
+        (("--yav", "10"), 'no option "--yav" in `crossrig edit`. Did you mean "--yaw"?'),
+        (("extra",), 'no argument "extra"'),
+        (("--device", "tpu"), "must be cpu or cuda"),
+        (("--steps", "0"), "--steps must be at least 1"),
+        (("--tuning-steps", "-1"), "--tuning-steps must be at least 0"),
+    ],
+)
+def test_bad_options(photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    assert message in refused(capsys, "edit", str(photo), "-o", "out.png", *words)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [("out.xyz", "choose a name that ends so"), ("nowhere/out.png", "does not exist"), ("sub.png", "is a folder")],
+)
+def test_bad_outputs(photo: Path, capsys: pytest.CaptureFixture[str], output: str, message: str) -> None:
+    Path("sub.png").mkdir()
+    assert message in refused(capsys, "edit", str(photo), "-o", output)
+
+
+def test_missing_weights(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "folders", lambda: (tmp_path,))
+    assert "`crossrig train generator`" in refused(capsys, "edit", str(photo), "-o", "out.png")
+    assert "`crossrig train toon`" in refused(capsys, "sample", "--domain", "toon")
+
+
+def test_damaged_weights(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "generator-human.safetensors").write_bytes(b"\0" * 100)
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tmp_path))
+    assert "is not a readable" in refused(capsys, "sample")
+
+
+def test_controls(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("controls",)) == 0
+    assert any(line.startswith("jawOpen") for line in capsys.readouterr().out.splitlines())
+    assert main(("controls", "--json", "light.azimuth")) == 0
+    (control,) = json.loads(capsys.readouterr().out)
+    assert control["unit"] == "degrees"
+    assert "no control" in refused(capsys, "controls", "zzzz").lower()
+
+
+def test_sample(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("sample", "--seeds", "0,3-4", "--outdir", "people", "--domain", "toon")) == 0
+    assert capsys.readouterr().out == "people/grid.png\n"
+    assert sorted(path.name for path in Path("people").iterdir()) == ["grid.png", "seed0000.png", "seed0003.png", "seed0004.png"]
+    with Image.open("people/grid.png") as grid:
+        assert grid.size == (96, 32)
+        assert "trainedAlgorithmicMedia" in grid.info["XML:com.adobe.xmp"]
+    assert "exists already" in refused(capsys, "sample", "--seeds", "3", "--outdir", "people")
+    assert main(("sample", "--seeds", "3", "--outdir", "again")) == 0
+    assert Path("again/seed0003.png").read_bytes() != Path("people/seed0003.png").read_bytes()  # another domain
+
+
+def test_sample_truncation_zero_is_one_face() -> None:
+    assert main(("sample", "--seeds", "0-1", "--outdir", "mean", "--trunc", "0")) == 0
+    assert np.array_equal(np.asarray(Image.open("mean/seed0000.png")), np.asarray(Image.open("mean/seed0001.png")))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--seeds", "4-1"), "must rise"),
+        (("--seeds", "a"), "no number or range"),
+        (("--trunc", "9"), "--trunc"),
+        (("--outdir", "file"), "is a file"),
+    ],
+)
+def test_sample_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    Path("file").write_text("x")
+    assert message in refused(capsys, "sample", *words)
+
+
+def test_synth_refusals(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "count" in refused(capsys, "synth", "--count", "0", "--outdir", ".")
+    assert "required" in refused(capsys, "synth", "--count", "3")
+
+
+def test_train_options_come_from_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 'Did you mean "--kimg"?' in refused(capsys, "train", "encoder", "--kmg", "3")
+    assert "--kimg must be a number" in refused(capsys, "train", "encoder", "--kimg", "many")
+    Path("bad.toml").write_text("bacth = 3")
+    assert 'Did you mean "batch"?' in refused(capsys, "train", "encoder", "--config", "bad.toml")
+    assert "no checkpoint" in refused(capsys, "train", "encoder", "--generator", "none.safetensors")
+
+
+def test_train_judge_is_the_judge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    settings, _ = cli.load_recipe("judge")
+    seen = []
+    monkeypatch.setattr(cli, "load_recipe", lambda name: (settings, lambda config: seen.append(config) or Path("done")))
+    assert main(("train", "judge", "--kimg", "1")) == 0
+    assert capsys.readouterr().out == "done\n"
+    assert seen[0].role == "judge"
+    assert seen[0].kimg == 1.0
+    assert str(seen[0].outdir) == "runs/judge"
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("doctor", "--json")) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert len(printed["assets"]["generator-human"]["sha256"]) == 64
+    assert any("detector.safetensors" in problem for problem in printed["problems"]) == (assets.find("detector") is None)
+    assert main(("doctor",)) == 0
+    assert "torch 2." in capsys.readouterr().out
+
+
+def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "invalid choice: 'edti'" in refused(capsys, "edti")
+    assert "required" in refused(capsys)
+    assert "no such folder" in refused(capsys, "assets", "add", "nowhere")
+    assert "--quick" in refused(capsys, "eval")
+
+
+@pytest.mark.parametrize(
+    "command", ["", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "assets", "doctor", "demo"]
+)
+def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main((*command.split(), "--help"))
+    assert stopped.value.code == 0
+    assert "usage: crossrig" in capsys.readouterr().out
+
+
+def test_as_a_process() -> None:
+    """The status a shell sees, and that no traceback is shown."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-m", "crossrig.cli", "edit", "none.png", "-o", "out.png"]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "crossrig: none.png: there is no such file.\n"
+    assert done.stdout == ""
+
+
+def test_settings_and_seeds() -> None:
+    assert parse_settings(["smile=0.5", "age=+1", "smile=1e-1"]) == {"smile": 0.1, "age": 1.0}
+    assert parse_seeds("0-2,7") == [0, 1, 2, 7]
+    with pytest.raises(UserError):
+        parse_seeds("1-99999999")

@@ -1,0 +1,41 @@
+"""The demo's pictures and its sheet (tiny untrained networks)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crossrig import assets
+from crossrig.demo import EDITS, make_sheet, subjects
+from crossrig.face3d.controls import check_value
+from crossrig.session import Effort, Networks
+
+
+def test_subjects_are_a_photograph_and_a_drawing() -> None:
+    photograph, drawing = subjects()
+    assert photograph.picture.pixels.shape == (512, 512, 3)
+    assert drawing.picture.pixels.shape == (512, 512, 3)
+    credits_file = Path(make_sheet.__globals__["__file__"]).parent / "examples" / "CREDITS.md"
+    assert "drawn.png" in credits_file.read_text()
+
+
+def test_edits_are_within_their_ranges() -> None:
+    for controls in EDITS.values():
+        for name, value in controls.items():
+            check_value(name, value)
+
+
+def test_sheet_and_pictures_are_written(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    networks = Networks.shipped("auto")
+    path = make_sheet(tmp_path, networks=networks, effort=Effort(1, 1, 0, 1))
+    assert path == tmp_path / "sheet.png"
+    with Image.open(path) as sheet:
+        assert sheet.width > (2 + len(EDITS)) * 192
+        assert sheet.height > 4 * 192
+    assert len(list(tmp_path.glob("photograph-*.png"))) == len(EDITS)
+    assert len(list(tmp_path.glob("drawing-*.png"))) == len(EDITS)
+    with Image.open(tmp_path / "photograph-smile.png") as edited:
+        assert edited.size == (512, 512)

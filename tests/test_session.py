@@ -1,0 +1,155 @@
+"""The session: a picture in, sliders, a picture out (tiny untrained networks: the plumbing, not the beauty)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from crossrig import assets
+from crossrig.data import detect
+from crossrig.data.align import Framing
+from crossrig.data.detect import Face
+from crossrig.errors import UserError
+from crossrig.face3d.params import ATTRIBUTES
+from crossrig.session import EditSession, Effort, Networks
+
+QUICK = Effort(trial_steps=1, steps=2, tuning_steps=1)
+
+
+@pytest.fixture(scope="module")
+def networks(tiny_assets: Path) -> Iterator[Networks]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+        yield Networks.shipped("auto")
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    from skimage import data
+
+    image: np.ndarray = data.astronaut()
+    return image
+
+
+@pytest.fixture(scope="module")
+def session(networks: Networks, astronaut: np.ndarray) -> EditSession:
+    session = EditSession("human", networks=networks, effort=QUICK)
+    session.set_image(astronaut)
+    return session
+
+
+def test_notes_say_what_was_done(networks: Networks, astronaut: np.ndarray, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(astronaut).convert("L").convert("RGBA").save(tmp_path / "a.png")
+    told: list[tuple[str, int, int]] = []
+    session = EditSession("auto", networks=networks, effort=QUICK, progress=lambda *step: told.append(step))
+    notes = session.set_image(tmp_path / "a.png")
+    assert any("domain" in note for note in notes)
+    assert session.domain in ("human", "toon")
+    assert {what for what, _, _ in told} == {"trying human", "trying toon", "inverting", "tuning"}
+
+
+def test_no_edit_gives_the_inversion(session: EditSession, astronaut: np.ndarray) -> None:
+    session.reset()
+    assert np.array_equal(session.render_crop(), session.inverted_crop())
+    picture = session.render()
+    assert picture.shape == astronaut.shape
+    assert np.array_equal(picture[300:], astronaut[300:])  # far from the head nothing changes
+    assert not np.array_equal(picture[60:160, 180:260], astronaut[60:160, 180:260])
+
+
+def test_edits_accumulate_replace_and_reset(session: EditSession) -> None:
+    session.reset()
+    session.edit({"yaw": 20.0})
+    session.edit({"smile": 0.8})
+    assert float(torch.rad2deg(session.edited_params.rotation[0, 1])) == pytest.approx(20.0, abs=1e-4)
+    both = session.render_crop()
+    session.edit({"yaw": -20.0})
+    assert float(torch.rad2deg(session.edited_params.rotation[0, 1])) == pytest.approx(-20.0, abs=1e-4)
+    assert not np.array_equal(session.render_crop(), both)
+    session.edit({"yaw": 20.0})
+    assert np.array_equal(session.render_crop(), both)
+    session.reset()
+    assert torch.equal(session.edited_params.pack(), session.params.pack())
+
+
+def test_a_refused_edit_changes_nothing(session: EditSession) -> None:
+    session.reset()
+    session.edit({"yaw": 10.0})
+    before = session.edited_params.pack()
+    with pytest.raises(UserError, match="smile"):
+        session.edit({"pitch": 5.0, "smlie": 1.0})
+    with pytest.raises(UserError, match="yaw"):
+        session.edit({"yaw": 400.0})
+    assert torch.equal(session.edited_params.pack(), before)
+
+
+def test_the_model_is_rendered_under_the_edited_parameters(session: EditSession) -> None:
+    session.reset()
+    straight = session.rendering_of_model(64)
+    session.edit({"yaw": 45.0})
+    turned = session.rendering_of_model(64)
+    assert straight.shape == (64, 64, 3)
+    assert (straight[0, 0] == 128).all()  # mid-grey behind the head
+    assert np.abs(straight.astype(int) - turned).mean() > 1
+
+
+def test_judgement_compares_command_and_reading(session: EditSession) -> None:
+    session.reset()
+    idle = session.judged()
+    assert all(change.commanded == 0 and change.judged == 0 and change.followed is None for change in idle.attributes.values())
+    session.edit({"yaw": float(torch.rad2deg(session.params.rotation[0, 1])) + 12.0})
+    judgement = session.judged()
+    assert set(judgement.attributes) == set(ATTRIBUTES)
+    assert judgement.attributes["pose"].commanded == pytest.approx(12.0, abs=1e-3)
+    assert judgement.attributes["pose"].unit == "degrees"
+    assert judgement.angles["yaw"][0] == pytest.approx(12.0, abs=1e-3)
+    assert judgement.attributes["shape"].commanded == 0.0
+    pose = judgement.attributes["pose"]
+    assert pose.followed is not None
+    assert pose.followed == pytest.approx(judgement.angles["yaw"][1] / 12.0, rel=1e-3)
+
+
+def test_controls_are_listed(session: EditSession) -> None:
+    assert session.controls()["yaw"].unit == "degrees"
+
+
+def test_several_faces(networks: Networks, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = [Face(Framing(220, 115, 110), 0.9, "photograph"), Face(Framing(400, 400, 40), 0.9, "photograph")]
+    monkeypatch.setattr("crossrig.session.detect_faces", lambda picture: faces)
+    notes = EditSession("human", networks=networks, effort=QUICK).set_image(astronaut)
+    assert "2 faces were found; the largest is taken." in notes
+
+
+def test_a_small_face_is_said_so(networks: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("crossrig.session.detect_faces", lambda picture: [Face(Framing(50, 50, 5), 0.9, "drawing")])
+    notes = EditSession("human", networks=networks, effort=QUICK).set_image(np.zeros((100, 100, 3), np.uint8))
+    assert any("face is small" in note for note in notes)
+
+
+def test_no_face(networks: Networks) -> None:
+    session = EditSession("human", networks=networks, effort=QUICK)
+    with pytest.raises(UserError, match="no face was found"):
+        session.set_image(np.full((100, 100, 3), 90, np.uint8))
+    with pytest.raises(UserError, match="no picture yet"):
+        session.render()
+
+
+def test_unknown_domain(networks: Networks) -> None:
+    with pytest.raises(UserError, match="human, toon and auto"):
+        EditSession("animal", networks=networks)  # type: ignore[arg-type]
+
+
+def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "folders", lambda: (tmp_path,))
+    with pytest.raises(UserError, match=r"generator-toon\.safetensors \(toon generator\) is missing .* `crossrig train toon`"):
+        EditSession("toon")
+
+
+def test_detector_is_asked_once_per_picture() -> None:
+    assert detect._dlib_detector() is detect._dlib_detector()

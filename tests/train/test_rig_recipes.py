@@ -1,0 +1,176 @@
+"""T, layer selection and M from end to end on an untrained 32 px generator: the recipes learn, resume and write what they say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import save_generator
+from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
+from crossrig.rig.layers import editable, load_selection
+from crossrig.rig.manipulation import Rig
+from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
+from crossrig.rig.weights import load_attributes, load_rig, save_attributes, save_reconstruction
+from crossrig.train import attributes, layers, manipulation
+from crossrig.train.codes import sample_styles
+from crossrig.train.run import read_log
+
+TINY = ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)
+
+
+class Sees(Reconstruction):
+    """Stands in for a trained network: reads parameters linearly from four coarse colours, as an untrained one hardly would."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        colours = torch.nn.functional.adaptive_avg_pool2d(images, 2).flatten(1)  # (B,12)
+        mixing = torch.randn(12, 213, generator=torch.Generator().manual_seed(6))
+        return self.label_mean + self.label_scale * (colours @ mixing)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Generator, people: FaceParams) -> Path:
+    """A generator, a reconstruction network that answers something varied, and a T that knows one linear truth."""
+    path = tmp_path_factory.mktemp("networks")
+    save_generator(path / "generator.safetensors", tiny_generator)
+    torch.manual_seed(2)
+    network = Reconstruction(TINY)
+    network.set_population(people.pack())
+    torch.nn.init.normal_(network.out.weight, std=0.3)
+    save_reconstruction(path / "reconstruction.safetensors", network, {})
+    predictor = AttributePredictor(AttributePredictorConfig(tiny_generator.style_space.size, (48,)))
+    styles = sample_styles(tiny_generator, 64, torch.Generator().manual_seed(0))
+    predictor.set_populations(styles, people.pack())
+    torch.nn.init.normal_(predictor.out.weight, std=0.3)
+    save_attributes(path / "attributes.safetensors", predictor, {})
+    return path
+
+
+def test_t_learns_what_the_network_sees(folder: Path, tmp_path: Path, tiny_model: FaceModel, people: FaceParams) -> None:
+    network = Sees(TINY)
+    network.set_population(people.pack())
+    config = attributes.AttributesTraining(
+        generator=folder / "generator.safetensors", reconstruction=folder / "reconstruction.safetensors",
+        outdir=tmp_path / "t", codes=768, held_out=64, mixed=0.2, steps=150, batch=64, hidden=(64,), dropout=0.0, lr=3e-3,
+    )  # fmt: skip
+    path = attributes.train(config, network=network, model=tiny_model)
+    last = read_log(tmp_path / "t")[-1]
+    assert last["pose_r2"] > 0.3
+    assert load_attributes(path).config.hidden == (64,)
+    # The codes are kept: a second run reads them instead of painting again.
+    made = (tmp_path / "t" / "codes.safetensors").stat().st_mtime_ns
+    attributes.train(replace(config, steps=160), network=network, model=tiny_model)
+    assert (tmp_path / "t" / "codes.safetensors").stat().st_mtime_ns == made
+
+
+def test_a_collapsed_t_is_refused(folder: Path, tmp_path: Path, tiny_model: FaceModel) -> None:
+    config = attributes.AttributesTraining(
+        generator=folder / "generator.safetensors", reconstruction=folder / "reconstruction.safetensors",
+        outdir=tmp_path / "t", codes=64, held_out=32, steps=1, batch=8, hidden=(8,), lr=3.0,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="collapsed"):
+        attributes.train(config, model=tiny_model)
+    assert not (tmp_path / "t" / "attributes.safetensors").exists()
+
+
+@pytest.mark.parametrize("method", ["rig", "swap", "both"])
+def test_layers_are_selected_for_every_attribute(
+    method: str, folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator
+) -> None:
+    config = layers.LayersTraining(
+        generator=folder / "generator.safetensors", attributes=folder / "attributes.safetensors",
+        reconstruction=folder / "reconstruction.safetensors", outdir=tmp_path / "layers", method=method,
+        steps=4, batch=8, codes=8,
+    )  # fmt: skip
+    chosen = load_selection(layers.train(config, model=tiny_model), tiny_generator.style_space)
+    assert all(2 <= len(names) <= len(editable(tiny_generator.style_space)) for names in chosen.values())
+
+
+def manipulation_settings(folder: Path, outdir: Path, steps: int) -> manipulation.ManipulationTraining:
+    return manipulation.ManipulationTraining(
+        generator=folder / "generator.safetensors", attributes=folder / "attributes.safetensors",
+        layers=folder / "layers.json", reconstruction=folder / "reconstruction.safetensors", outdir=outdir,
+        steps=steps, batch=32, image_batch=2, contour_batch=2,
+    )  # fmt: skip
+
+
+def test_m_learns_to_move_what_is_commanded(folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator) -> None:
+    everywhere = {name: editable(tiny_generator.style_space) for name in ATTRIBUTES}
+    config = replace(manipulation_settings(folder, tmp_path / "m", 60), image_batch=0, lr=4e-3)
+    manipulation.train(config, model=tiny_model, layers=everywhere)
+    log = read_log(tmp_path / "m")
+    rig = load_rig(tmp_path / "m" / "manipulation.safetensors")
+    styles = sample_styles(tiny_generator, 32, torch.Generator().manual_seed(77))
+    own = rig.predict(styles)
+    command = own.attribute("pose").roll(1, 0) - own.attribute("pose")
+    with torch.no_grad():
+        moved = rig.predict(rig.move(styles, {"pose": command})).attribute("pose") - own.attribute("pose")
+    missing = float((moved - command).square().sum() / command.square().sum())
+    assert missing < 0.7
+    assert {"pose_edit", "pose_consistency", "shape_contour", "pose_size"} <= set(log[-1])
+
+
+def test_all_terms_of_a_step_are_there_and_a_run_resumes(
+    folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator
+) -> None:
+    layer = editable(tiny_generator.style_space)
+    some = dict.fromkeys(ATTRIBUTES, layer[:2])
+    asked: list[str] = []
+
+    def pairs(attribute: str, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        asked.append(attribute)
+        styles = sample_styles(tiny_generator, count, torch.Generator().manual_seed(len(asked)), mixed=0.0)
+        return styles, styles.roll(1, 0), torch.ones(count, FaceParams.attribute_size(attribute))
+
+    config = replace(manipulation_settings(folder, tmp_path / "m", 1), batch=4, paired_batch=3, render_size=16)
+    manipulation.train(config, pairs, model=tiny_model, layers=some)
+    first = read_log(tmp_path / "m")[-1]
+    expected = {"edit", "consistency", "landmarks", "size", "paired", "render"}
+    assert {f"{name}_{term}" for name in ATTRIBUTES for term in expected} <= set(first)
+    assert [name for name in first if name.endswith("_image")] == ["shape_image"]  # one attribute a step, in turn
+    assert asked == list(ATTRIBUTES)
+    manipulation.train(replace(config, steps=2), pairs, model=tiny_model, layers=some)
+    assert len(asked) == 2 * len(ATTRIBUTES)
+
+
+def test_commands_are_typical_and_partly_single_sliders(people: FaceParams) -> None:
+    command = manipulation.sample_commands("expression", people, torch.Generator().manual_seed(1))
+    used = (command != 0).sum(1)
+    full = (people.expression != 0).any(0).sum()
+    assert command.shape == (64, 52)
+    assert 8 < int((used < 0.35 * full).sum()) < 40
+    ratio = command.square().sum(1).sqrt().mean() / (people.expression.roll(1, 0) - people.expression).norm(dim=1).mean()
+    assert 0.3 < float(ratio) < 1.2
+
+
+def test_pairs_pull_the_selected_layers(folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator) -> None:
+    """A known edit along one direction of one layer is learned by the paired term alone."""
+    space = tiny_generator.style_space
+    layer = editable(space)[2]
+    many = sample_styles(tiny_generator, 256, torch.Generator().manual_seed(3), mixed=0.0)
+    direction = many[:1] - many.mean(0)
+    only = space.mask([layer]).float()
+
+    def pairs(attribute: str, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        styles = many[torch.randint(256, (count,))]
+        command = torch.randn(count, FaceParams.attribute_size(attribute)) * 0.3
+        return styles, styles + command[:, 1:2] * direction * only, command
+
+    config = replace(
+        manipulation_settings(folder, tmp_path / "m", 60), image_batch=0, batch=4, edit_weight=0.0, consistency_weight=0.0,
+        landmark_weight=0.0, contour_weight=0.0, size_weight=0.0, lr=5e-3,
+    )  # fmt: skip
+    path = manipulation.train(config, pairs, model=tiny_model, layers=dict.fromkeys(ATTRIBUTES, (layer,)))
+    rig: Rig = load_rig(path)
+    command = torch.zeros(256, 6)
+    command[:, 1] = 0.3
+    with torch.no_grad():
+        moved = space.split(rig.move(many, {"pose": command}) - many)[layer]
+    wanted = space.split(0.3 * direction * only)[layer]
+    assert float(torch.cosine_similarity(moved.mean(0, keepdim=True), wanted)) > 0.8
