@@ -23,7 +23,6 @@ ASSETS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "reconstruction": ("picture -> face parameters", "crossrig train reconstruction"),
         "judge": ("second reconstruction network, for evaluation only", "crossrig train judge"),
         "encoder": ("picture -> W+ of the human generator", "crossrig train encoder"),
-        "attributes": ("T: style code -> face parameters", "crossrig train attributes"),
         "manipulation": ("T and M together: the rig", "crossrig train manipulation"),
         "detector": ("finder of drawn faces", "crossrig train detector"),
     }

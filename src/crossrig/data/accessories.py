@@ -137,8 +137,11 @@ def make_glasses(head: HeadSurface, glasses: Glasses) -> list[Patch]:
     # lenses keep a gap for the nose between them
     centre_x = max(half - 0.001, 0.5 * glasses.width + 0.0075)
     centre_y = 0.5 * float(eyes[0][1] + eyes[1][1]) - 0.0035
-    brow = max(float(head.landmark(f"brow_{name}_2")[2]) for name in ("right", "left"))
-    plane = max(0.5 * float(root[2] + bridge[2]) + 0.002, brow + 0.001 + 3.0 * centre_x**2)
+    # The rims stand clear of those parts of the brows that they reach up to.
+    brows = np.asarray([head.landmark(f"brow_{name}_{index}") for name in ("right", "left") for index in range(5)])
+    reached = brows[brows[:, 1] < centre_y + 0.5 * glasses.height + 0.006]
+    clear = reached[:, 2] + 3.0 * (reached[:, 0] - middle_x) ** 2 - 0.10 * (reached[:, 1] - centre_y) + glasses.rim + 0.002
+    plane = max(0.5 * float(root[2] + bridge[2]) + 0.002, *clear.tolist())
 
     def bend(points: Floats) -> Floats:
         """(n,2) in the frame -> (n,3): wrapped around the face, the lower edge leaning to the cheeks."""
@@ -179,7 +182,7 @@ def make_glasses(head: HeadSurface, glasses: Glasses) -> list[Patch]:
 def _arm(
     head: HeadSurface, places: Anchors, index: int, side: float, hinge: Floats, glasses: Glasses, material: int
 ) -> Patch:
-    """One arm: from the hinge along the temple over the root of the ear, then down behind it."""
+    """One arm: from the hinge along the temple to the root of the ear and in behind it."""
     root = head.vertices[places.ear_root[index]]
     t = np.linspace(0.0, 1.0, _ARM, dtype=np.float32)
     path = hinge + t[:, None] * (root + np.asarray([0.0, 0.002, -0.002], np.float32) - hinge)
@@ -188,7 +191,7 @@ def _arm(
     # an arm is stiff: take the smooth curve that stays outside everywhere
     room = np.maximum(room, np.convolve(np.pad(room, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid"))
     path[:, 0] = side * room
-    behind = path[-1] + np.asarray([[0.0, -0.006, -0.010], [-0.003 * side, -0.020, -0.016]], np.float32)
+    behind = path[-1] + np.asarray([[-0.004 * side, -0.001, -0.010]], np.float32)  # between the ear and the head
     path = np.concatenate([path, behind])
     tall = np.full(len(path), max(1.3 * glasses.rim, 0.0009))
     thin = np.full(len(path), max(0.5 * glasses.rim, 0.0006))

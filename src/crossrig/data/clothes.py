@@ -89,54 +89,64 @@ class BodyChart:
     rotation_weight: Floats  # (A,K)
 
 
-@numba.njit(cache=True, nogil=True)
-def _first_hit(
-    origin: Numbers, direction: Numbers, vertices: Numbers, faces: Ints, corner_out: Ints, weight_out: Numbers
-) -> float:
-    """Nearest intersection of a ray with a mesh (Moeller and Trumbore 1997): its distance, or -1."""
-    nearest = 1e9
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _shoot(  # type: ignore[no-untyped-def]
+    vertices, faces, origin, angles, tilts, corners, weights
+):
+    """Rays from `origin`, by angle around the vertical and tilt from it: nearest hits as distances (angles, tilts), -1 for none.
+
+    Intersection by Moeller and Trumbore, "Fast, Minimum Storage Ray/Triangle Intersection", 1997, triangle by triangle, only for
+    rays near the directions of its corners. `angles` are the whole circle in even steps from -pi.
+    """
+    count = angles.size
+    step_angle, step_tilt = 2.0 * np.pi / count, tilts[1] - tilts[0]
+    distance = np.full((count, tilts.size), np.inf)
+    azimuth, tilt = np.empty(3), np.empty(3)
     for face in range(faces.shape[0]):
+        for k in range(3):
+            corner = vertices[faces[face, k]]
+            x, y, z = corner[0] - origin[0], corner[1] - origin[1], corner[2] - origin[2]
+            azimuth[k], tilt[k] = np.arctan2(x, z), np.arctan2(np.hypot(x, z), y)
+        if azimuth.max() - azimuth.min() > np.pi:  # across the nape, where angles start again
+            for k in range(3):
+                if azimuth[k] < 0.0:
+                    azimuth[k] += 2.0 * np.pi
         a, b, c = vertices[faces[face, 0]], vertices[faces[face, 1]], vertices[faces[face, 2]]
-        e1, e2 = b - a, c - a
-        p = np.cross(direction, e2)
-        determinant = e1 @ p
-        if abs(determinant) < 1e-14:
-            continue
-        t = origin - a
-        u = (t @ p) / determinant
-        if u < -1e-6 or u > 1.000001:
-            continue
-        q = np.cross(t, e1)
-        v = (direction @ q) / determinant
-        if v < -1e-6 or u + v > 1.000001:
-            continue
-        distance = (e2 @ q) / determinant
-        if 1e-6 < distance < nearest:
-            nearest = distance
-            corner_out[:] = faces[face]
-            weight_out[0], weight_out[1], weight_out[2] = 1.0 - u - v, u, v
-    return nearest if nearest < 1e9 else -1.0
-
-
-@numba.njit(cache=True, nogil=True)
-def _shoot(
-    vertices: Numbers, faces: Ints, origin: Numbers, angles: Numbers, tilts: Numbers, corners: Ints, weights: Numbers
-) -> NDArray[np.float64]:
-    """Rays from `origin`, by angle around the vertical and tilt from it: hit distances (angles, tilts), -1 for none."""
-    distance = np.empty((angles.size, tilts.size))
-    direction = np.empty(3)
-    for i in range(angles.size):
+        e1x, e1y, e1z = b[0] - a[0], b[1] - a[1], b[2] - a[2]
+        e2x, e2y, e2z = c[0] - a[0], c[1] - a[1], c[2] - a[2]
+        tx, ty, tz = origin[0] - a[0], origin[1] - a[1], origin[2] - a[2]
+        qx, qy, qz = ty * e1z - tz * e1y, tz * e1x - tx * e1z, tx * e1y - ty * e1x
+        first = int(np.floor((azimuth.min() - angles[0]) / step_angle))
+        last = int(np.ceil((azimuth.max() - angles[0]) / step_angle))
+        low = max(int(np.floor((tilt.min() - 0.03 - tilts[0]) / step_tilt)), 0)
+        high = min(int(np.ceil((tilt.max() + 0.03 - tilts[0]) / step_tilt)), tilts.size - 1)
+        for column in range(first, last + 1):
+            i = column % count
+            for j in range(low, high + 1):
+                dx, dy, dz = np.sin(tilts[j]) * np.sin(angles[i]), np.cos(tilts[j]), np.sin(tilts[j]) * np.cos(angles[i])
+                px, py, pz = dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x
+                determinant = e1x * px + e1y * py + e1z * pz
+                if abs(determinant) < 1e-14:
+                    continue
+                u = (tx * px + ty * py + tz * pz) / determinant
+                v = (dx * qx + dy * qy + dz * qz) / determinant
+                if u < -1e-6 or v < -1e-6 or u + v > 1.000001:
+                    continue
+                away = (e2x * qx + e2y * qy + e2z * qz) / determinant
+                if 1e-6 < away < distance[i, j]:
+                    distance[i, j] = away
+                    corners[i, j] = faces[face]
+                    weights[i, j, 0], weights[i, j, 1], weights[i, j, 2] = 1.0 - u - v, u, v
+    for i in range(count):
         for j in range(tilts.size):
-            direction[0] = np.sin(tilts[j]) * np.sin(angles[i])
-            direction[1] = np.cos(tilts[j])
-            direction[2] = np.sin(tilts[j]) * np.cos(angles[i])
-            distance[i, j] = _first_hit(origin, direction, vertices, faces, corners[i, j], weights[i, j])
+            if distance[i, j] == np.inf:
+                distance[i, j] = -1.0
     return distance
 
 
 @lru_cache(maxsize=4)
 def body_chart(template: HeadTemplate) -> BodyChart:
-    """The chart of one face model, found on its mean head (half a second, once per process)."""
+    """The chart of one face model, found on its mean head (once per process)."""
     mean = mean_surface(template).vertices.astype(np.float64)
     faces = template.faces[template.face_part == SKIN]
     faces = np.ascontiguousarray(faces[mean[faces][:, :, 1].min(axis=1) < -0.03])
@@ -504,7 +514,7 @@ def _leaf_collar(
 
 
 def _strip(
-    cloth: Drape, reach: Numbers, half_width: Numbers, height: float, bulge: float, colour: RGB, piece: int, *, offset: Numbers | None = None
+    cloth: Drape, reach: Numbers, half_width: Numbers, height: float, bulge: float, colour: RGB, piece: int
 ) -> Patch:
     """A ribbon down the front (a placket, a tie): half width in metres at each reach, rounded by `bulge` metres."""
     across = np.asarray([-1.0, -1.0, -0.55, 0.0, 0.55, 1.0, 1.0], np.float32)
@@ -512,8 +522,6 @@ def _strip(
     shape = (across.size, reach.size)
     shift = np.zeros((*shape, 3), np.float32)
     shift[:, :, 0] = across[:, None] * half_width[None, :]
-    if offset is not None:
-        shift[:, :, 0] += offset[None, :]
     shift[:, :, 2] = rise[:, None] * bulge - 3.0 * shift[:, :, 0] ** 2
     uv = np.stack([np.broadcast_to(across[:, None] * half_width[None, :], shape), np.broadcast_to(-reach[None, :], shape)], axis=-1)
     return _piece(

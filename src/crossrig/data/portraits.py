@@ -42,12 +42,16 @@ from crossrig.data.shader import (
     A_COLOUR,
     A_NORMAL,
     A_OCCLUSION,
-    A_TANGENT,
     A_UV,
     ATTRIBUTES,
     crevices,
+    develop_pixels,
     disc_taps,
+    pose_head,
+    pose_patch,
+    project_points,
     raster_cutouts,
+    raster_shadow,
     resolve,
     shade,
 )  # fmt: skip
@@ -63,7 +67,7 @@ Ints = NDArray[np.int32]
 _SHADOW_SIZE: Final = 112
 _SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
-_NO_BARY: Final = np.empty((0, 0, 3), np.float32)
+_ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +159,6 @@ def rotation_matrices(rotation: NDArray[np.floating], weight: Floats) -> Floats:
     return matrices
 
 
-def turn(matrices: Floats, vectors: Floats) -> Floats:
-    """Matrices (V, 3, 3) times vectors (V, 3)."""
-    x, y, z = vectors[:, 0:1], vectors[:, 1:2], vectors[:, 2:3]
-    return np.asarray(matrices[:, :, 0] * x + matrices[:, :, 1] * y + matrices[:, :, 2] * z, dtype=np.float32)
-
-
 @dataclass(frozen=True, eq=False)
 class Scene:
     """All triangles of a portrait in the world, opaque ones first."""
@@ -200,6 +198,11 @@ def accessories(person: Person, head: HeadSurface) -> list[Patch]:
     return patches
 
 
+def _tidy(values: Floats) -> Floats:
+    """The same values as the kernels were compiled for: float32, contiguous."""
+    return np.ascontiguousarray(values, dtype=np.float32)
+
+
 def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Scene:
     """Head and patches in the world, posed."""
     stage = studio()
@@ -208,10 +211,9 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
     ordered = [*solid, *cut]
     counts = [len(head.vertices), *(len(patch.vertices) for patch in ordered)]
     starts = np.cumsum([0, *counts])
-    neutral = np.concatenate([head.vertices, *(patch.vertices for patch in ordered)])
-    weight = np.concatenate([head.rotation_weight, *(patch.rotation_weight for patch in ordered)])
-    matrices = rotation_matrices(person.blocks["rotation"], weight)
-    vertices = turn(matrices, neutral) + person.blocks["translation"]
+    table = rotation_matrices(person.blocks["rotation"], np.linspace(0, 1, _ROTATIONS, dtype=np.float32))
+    translation = person.blocks["translation"]
+    vertices = np.empty((starts[-1], 3), np.float32)
 
     # The makers' lashes replace the head model's coarse ones.
     drawn = stage.parts != LASHES
@@ -220,16 +222,17 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
     opaque = len(faces[0]) + sum(len(patch.faces) for patch in solid)
     joined = np.ascontiguousarray(np.concatenate(faces))
 
-    attributes = np.zeros((len(vertices), ATTRIBUTES), np.float32)
+    attributes = np.empty((len(vertices), ATTRIBUTES), np.float32)
     attributes[: counts[0]] = stage.fixed
     attributes[: counts[0], A_COLOUR : A_COLOUR + 3] = skin_colours(person)
+    attributes[counts[0] :, A_AUX:] = 0.0
+    pose_head(table, translation, _tidy(head.vertices), _tidy(head.rotation_weight), vertices[: counts[0]])
     for patch, start, count in zip(ordered, starts[1:-1], counts[1:], strict=True):
-        rows = attributes[start : start + count]
-        rows[:, A_COLOUR : A_COLOUR + 3] = patch.colour
-        rows[:, A_TANGENT : A_TANGENT + 3] = turn(matrices[start : start + count], patch.tangent)
-        rows[:, A_UV : A_UV + 2] = patch.uv
-        rows[:, A_OCCLUSION] = 1.0
-        rows[:, A_AUX] = patch.opacity
+        rows = slice(start, start + count)
+        pose_patch(
+            table, translation, _tidy(patch.vertices), _tidy(patch.rotation_weight), _tidy(patch.tangent), _tidy(patch.colour),
+            _tidy(patch.uv), _tidy(patch.opacity), vertices[rows], attributes[rows],
+        )  # fmt: skip
     attributes[:, A_NORMAL : A_NORMAL + 3] = vertex_normals(vertices, joined)
     return Scene(vertices, joined, np.concatenate(material), attributes, opaque)
 
@@ -248,10 +251,12 @@ class Visible:
 
 def look_at(scene: Scene, samples: int) -> Visible:
     """Rasterise a scene with the project's camera at samples x samples."""
-    projected = Camera().project_array(scene.vertices)
+    camera = Camera()
+    projected = np.empty_like(scene.vertices)
+    project_points(scene.vertices, camera.distance, camera.focal, projected)
     depth = np.full((samples, samples), np.inf, np.float32)
     triangle = np.full((samples, samples), -1, np.int32)
-    bary = np.zeros((samples, samples, 3), np.float32)
+    bary = np.empty((samples, samples, 3), np.float32)
     raster_kernel(projected, scene.faces[: scene.opaque], depth, triangle, bary)
     raster_cutouts(
         projected, scene.faces[scene.opaque :], scene.material[scene.opaque :], scene.attributes, depth, triangle, bary, scene.opaque
@@ -265,12 +270,8 @@ def key_shadow(scene: Scene, towards: NDArray[np.float64]) -> tuple[Floats, Floa
     right = np.cross(helper, towards)
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(towards, right), towards]).astype(np.float32)
-    seen = scene.vertices @ axes.T
-    projected = np.empty_like(seen)
-    projected[:, :2] = seen[:, :2] / _SHADOW_EXTENT
-    projected[:, 2] = 1.0 - seen[:, 2]
     depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
-    raster_kernel(projected, scene.faces, depth, np.full(depth.shape, -1, np.int32), _NO_BARY)
+    raster_shadow(scene.vertices, scene.faces, scene.material, axes, _SHADOW_EXTENT, depth)
     return depth, axes
 
 
@@ -298,8 +299,8 @@ def look_vector(person: Person) -> Floats:
     return look
 
 
-def shade_scene(person: Person, scene: Scene, visible: Visible) -> Floats:
-    """Linear RGB (S, S, 3) of the covered samples."""
+def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = False) -> Floats:
+    """Linear RGB (S, S, 3) of the covered samples; `merge` shades 2 x 2 samples of one surface at once (see `shader.shade`)."""
     samples = len(visible.depth)
     light = person.lighting
     lamps = light.lamps
@@ -312,7 +313,7 @@ def shade_scene(person: Person, scene: Scene, visible: Visible) -> Floats:
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
         light.coefficients().astype(np.float32), lamps[0].coefficients().astype(np.float32),
         np.stack([lamp.direction for lamp in lamps]), np.array([lamp.colour for lamp in lamps]),
-        shadow_map, axes, _SHADOW_EXTENT, 0.6 + 3.0 * lamps[0].softness, taps, openness, person.clothes.patterns(), out,
+        shadow_map, axes, _SHADOW_EXTENT, 0.6 + 3.0 * lamps[0].softness, taps, openness, person.clothes.patterns(), merge, out,
     )  # fmt: skip
     return out
 
@@ -326,16 +327,19 @@ def encode(linear: Floats) -> Floats:
 def develop(person: Person, linear: Floats) -> NDArray[np.uint8]:
     """Linear RGB (H, W, 3) -> 8-bit sRGB: contrast, saturation, vignette, noise of the sensor."""
     camera = person.camera
-    size = len(linear)
-    if camera.vignette > 0:
-        axis = (np.arange(size) + 0.5) / size * 2 - 1
-        linear = linear * (1 - camera.vignette * (axis[:, None] ** 2 + axis[None] ** 2))[..., None].astype(np.float32)
-    encoded = encode(linear)
-    grey = (encoded @ LUMINANCE.astype(np.float32))[..., None]
-    encoded = grey + (encoded - grey) * (1 + camera.saturation)
-    encoded = encoded + camera.contrast * (encoded - 0.5) * (1 - np.abs(2 * encoded - 1))
-    noise = person.rng(2).standard_normal(encoded.shape, dtype=np.float32) * (camera.noise / 255)
-    return np.asarray(np.clip(encoded + noise, 0, 1) * 255 + 0.5, dtype=np.uint8)
+    noise = person.rng(2).standard_normal(linear.shape, dtype=np.float32)
+    out = np.empty(linear.shape, np.uint8)
+    develop_pixels(
+        np.ascontiguousarray(linear, dtype=np.float32), noise, _encoding_curve(), np.float32(camera.vignette),
+        np.float32(camera.saturation), np.float32(camera.contrast), np.float32(camera.noise / 255), LUMINANCE.astype(np.float32), out,
+    )  # fmt: skip
+    return out
+
+
+@cache
+def _encoding_curve() -> Floats:
+    """`encode` of evenly spaced linear values in [0, 1]."""
+    return encode(np.linspace(0, 1, 4097, dtype=np.float32))
 
 
 def render_portrait(
@@ -349,7 +353,7 @@ def render_portrait(
     head = head_surface(person)
     scene = assemble(person, head, accessories(person, head))
     visible = look_at(scene, size * supersample)
-    linear = shade_scene(person, scene, visible)
+    linear = shade_scene(person, scene, visible, merge=supersample == 2)
     backdrop = paint_backdrop(person.backdrop, size, person.rng(7))
     out = np.empty((size, size, 3), np.float32)
     resolve(linear, visible.triangle, backdrop, supersample, out)

@@ -60,6 +60,12 @@ L_DISTANCE: Final = 35
 L_HAIR_SHINE: Final = 36
 LOOK_SIZE: Final = 40
 
+#: Pixels per side of the noise tile; a power of two, so that it wraps by masking.
+TILE_PIXELS: Final = 256
+
+
+#: Metres of depth within which neighbouring samples may be shaded as one.
+MERGED_STEP: Final = 0.006
 
 #: Places looked up around a point, for each pixel of a 2 x 2 block; averaging the block averages all of them.
 TAPS: Final = 8
@@ -96,10 +102,18 @@ def value_noise(x, y):  # type: ignore[no-untyped-def]
     return low * (1.0 - fy) + high * fy
 
 
-@numba.njit(cache=True, nogil=True)
-def strand_threshold(u, v):  # type: ignore[no-untyped-def]
-    """What the opacity at texture place (u, v) of a ribbon must exceed to be seen there: strands that thin out together."""
-    return 0.65 * value_noise(u * 9.0, v * 2.5 + 17.0) + 0.35 * hash01(floor(u * 23.0), floor(v * 9.0))
+@numba.njit(cache=True, nogil=True, inline="always")
+def strand_hides(u, v, opacity):  # type: ignore[no-untyped-def]
+    """Whether a ribbon of this opacity is seen at texture place (u, v): strands that thin out together.
+
+    The opacity is compared with 0.65 smooth noise + 0.35 fine grain; the noise is worked out only where the grain leaves it open.
+    """
+    rest = opacity - 0.35 * hash01(floor(u * 23.0), floor(v * 9.0))
+    if rest <= 0.0:
+        return False
+    if rest >= 0.65:
+        return True
+    return rest > 0.65 * value_noise(u * 9.0, v * 2.5 + 17.0)
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -108,7 +122,7 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
 ):
     """Like `render.rasterise.raster_kernel`, but pixels whose opacity fails against noise let through what is behind.
 
-    The noise runs along strands; lenses are dithered.
+    The noise runs along strands; lenses are dithered. Ribbons are small, so depth and weights are affine in the picture.
     """
     height, width = depth_out.shape
     for f in range(faces.shape[0]):
@@ -116,44 +130,132 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
         ax = (projected[a, 0] + 1.0) * 0.5 * width - 0.5
         bx = (projected[b, 0] + 1.0) * 0.5 * width - 0.5
         cx = (projected[c, 0] + 1.0) * 0.5 * width - 0.5
+        first_col = max(int(np.ceil(min(ax, bx, cx))), 0)
+        last_col = min(int(np.floor(max(ax, bx, cx))), width - 1)
+        if first_col > last_col:
+            continue
         ay = (1.0 - projected[a, 1]) * 0.5 * height - 0.5
         by = (1.0 - projected[b, 1]) * 0.5 * height - 0.5
         cy = (1.0 - projected[c, 1]) * 0.5 * height - 0.5
+        first_row = max(int(np.ceil(min(ay, by, cy))), 0)
+        last_row = min(int(np.floor(max(ay, by, cy))), height - 1)
+        if first_row > last_row:
+            continue
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if not abs(area) > 1e-9:
             continue
-        first_col = max(int(np.ceil(min(ax, bx, cx))), 0)
-        last_col = min(int(np.floor(max(ax, bx, cx))), width - 1)
-        first_row = max(int(np.ceil(min(ay, by, cy))), 0)
-        last_row = min(int(np.floor(max(ay, by, cy))), height - 1)
-        if first_col > last_col or first_row > last_row:
-            continue
         inverse = 1.0 / area
-        za, zb, zc = 1.0 / projected[a, 2], 1.0 / projected[b, 2], 1.0 / projected[c, 2]
+        # Weights of a and b as planes over the picture; that of c is the rest.
+        a_col, a_row = (by - cy) * inverse, (cx - bx) * inverse
+        b_col, b_row = (cy - ay) * inverse, (ax - cx) * inverse
+        a_start, b_start = -(cx * a_col + cy * a_row), -(cx * b_col + cy * b_row)
+        zc = projected[c, 2]
+        za, zb = projected[a, 2] - zc, projected[b, 2] - zc
         oa, ob, oc = attributes[a, A_AUX], attributes[b, A_AUX], attributes[c, A_AUX]
+        if max(oa, ob, oc) <= 0.0:
+            continue
         solid = min(oa, ob, oc) > 0.995
         lens = material[f] == GLASS
+        ua, ub, uc = attributes[a, A_UV], attributes[b, A_UV], attributes[c, A_UV]
+        va, vb, vc = attributes[a, A_UV + 1], attributes[b, A_UV + 1], attributes[c, A_UV + 1]
+        c_col = -a_col - b_col
+        wide = last_col - first_col > 3
+        a_slope = -1.0 / a_col if a_col != 0.0 else 0.0
+        b_slope = -1.0 / b_col if b_col != 0.0 else 0.0
+        c_slope = -1.0 / c_col if c_col != 0.0 else 0.0
         for row in range(first_row, last_row + 1):
-            for col in range(first_col, last_col + 1):
-                wa = ((bx - col) * (cy - row) - (cx - col) * (by - row)) * inverse
-                wb = ((cx - col) * (ay - row) - (ax - col) * (cy - row)) * inverse
+            a_left, b_left = a_start + row * a_row, b_start + row * b_row
+            begin, end = first_col, last_col
+            if wide:
+                # Where the row enters and leaves the triangle, a little generously; the test below decides.
+                low, high = float(first_col), float(last_col)
+                cross = a_left * a_slope
+                if a_col > 0.0:
+                    low = max(low, cross)
+                elif a_col < 0.0:
+                    high = min(high, cross)
+                cross = b_left * b_slope
+                if b_col > 0.0:
+                    low = max(low, cross)
+                elif b_col < 0.0:
+                    high = min(high, cross)
+                cross = (1.0 - a_left - b_left) * c_slope
+                if c_col > 0.0:
+                    low = max(low, cross)
+                elif c_col < 0.0:
+                    high = min(high, cross)
+                begin = max(int(min(low, float(width)) - 1e-3), first_col)
+                end = min(int(max(high, -1.0) + 1e-3), last_col)
+            for col in range(begin, end + 1):
+                wa = a_left + col * a_col
+                wb = b_left + col * b_col
                 wc = 1.0 - wa - wb
                 if wa < 0.0 or wb < 0.0 or wc < 0.0:
                     continue
-                z = 1.0 / (wa * za + wb * zb + wc * zc)
+                z = zc + wa * za + wb * zb
                 if z >= depth_out[row, col]:
                     continue
-                pa, pb, pc = wa * za * z, wb * zb * z, wc * zc * z
                 if not solid:
-                    u = pa * attributes[a, A_UV] + pb * attributes[b, A_UV] + pc * attributes[c, A_UV]
-                    v = pa * attributes[a, A_UV + 1] + pb * attributes[b, A_UV + 1] + pc * attributes[c, A_UV + 1]
-                    if pa * oa + pb * ob + pc * oc <= (hash01(row, col) if lens else strand_threshold(u, v)):
+                    opacity = wa * oa + wb * ob + wc * oc
+                    if lens:
+                        if opacity <= hash01(row, col):
+                            continue
+                    elif not strand_hides(wa * ua + wb * ub + wc * uc, wa * va + wb * vb + wc * vc, opacity):
                         continue
                 depth_out[row, col] = z
                 triangle_out[row, col] = f + triangle_offset
-                bary_out[row, col, 0] = pa
-                bary_out[row, col, 1] = pb
-                bary_out[row, col, 2] = pc
+                bary_out[row, col, 0] = wa
+                bary_out[row, col, 1] = wb
+                bary_out[row, col, 2] = wc
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def raster_shadow(vertices, faces, material, axes, extent, out):  # type: ignore[no-untyped-def]
+    """Depth map along a lamp, `1 - metres towards it`, into `out` (size, size) that starts at inf.
+
+    vertices (V, 3) world metres; axes (3, 3): rows right, up, towards the lamp; `extent`: metres from the centre to the edge. Parallel
+    light, float32, and of the head only what faces the lamp: made for a soft look-up, not for a picture.
+    """
+    size = out.shape[0]
+    count = vertices.shape[0]
+    seen = np.empty((count, 3), np.float32)
+    scale, centre = np.float32(0.5 * size / extent), np.float32(0.5 * size - 0.5)
+    for v in range(count):
+        x, y, z = vertices[v, 0], vertices[v, 1], vertices[v, 2]
+        seen[v, 0] = centre + scale * (x * axes[0, 0] + y * axes[0, 1] + z * axes[0, 2])
+        seen[v, 1] = centre - scale * (x * axes[1, 0] + y * axes[1, 1] + z * axes[1, 2])
+        seen[v, 2] = np.float32(1.0) - (x * axes[2, 0] + y * axes[2, 1] + z * axes[2, 2])
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        ax, bx, cx = seen[a, 0], seen[b, 0], seen[c, 0]
+        first_col = max(int(np.ceil(min(ax, bx, cx))), 0)
+        last_col = min(int(np.floor(max(ax, bx, cx))), size - 1)
+        if first_col > last_col:
+            continue
+        ay, by, cy = seen[a, 1], seen[b, 1], seen[c, 1]
+        first_row = max(int(np.ceil(min(ay, by, cy))), 0)
+        last_row = min(int(np.floor(max(ay, by, cy))), size - 1)
+        if first_row > last_row:
+            continue
+        area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
+        if not abs(area) > np.float32(1e-7) or (area > 0.0 and material[f] < HAIR):
+            continue
+        inverse = np.float32(1.0) / area
+        a_col, a_row = (by - cy) * inverse, (cx - bx) * inverse
+        b_col, b_row = (cy - ay) * inverse, (ax - cx) * inverse
+        zc = seen[c, 2]
+        za, zb = seen[a, 2] - zc, seen[b, 2] - zc
+        for row in range(first_row, last_row + 1):
+            down = np.float32(row) - cy
+            for col in range(first_col, last_col + 1):
+                along = np.float32(col) - cx
+                wa = along * a_col + down * a_row
+                wb = along * b_col + down * b_row
+                if wa < 0.0 or wb < 0.0 or wa + wb > 1.0:
+                    continue
+                z = zc + wa * za + wb * zb
+                if z < out[row, col]:
+                    out[row, col] = z
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -185,7 +287,7 @@ def crevices(depth, radius, reach, taps, out):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True)
 def lit_share(shadow_map, x, y, z, right, up, towards, extent, spread, taps, pattern):  # type: ignore[no-untyped-def]
-    """Share of five places around a point (metres) that the key lamp sees; `shadow_map` holds depths along the lamp's direction."""
+    """Share of TAPS places around a point (metres) that the key lamp sees; `shadow_map` holds depths along the lamp's direction."""
     size = shadow_map.shape[0]
     u = ((x * right[0] + y * right[1] + z * right[2]) / extent + 1.0) * 0.5 * size
     v = (1.0 - (x * up[0] + y * up[1] + z * up[2]) / extent) * 0.5 * size
@@ -205,52 +307,94 @@ def lit_share(shadow_map, x, y, z, right, up, towards, extent, spread, taps, pat
 @numba.njit(cache=True, nogil=True)
 def tile_at(tile, u, v, channel):  # type: ignore[no-untyped-def]
     """Bilinear look-up with wrapping; u, v in tiles."""
-    size = tile.shape[0]
-    x = (u - floor(u)) * size
-    y = (v - floor(v)) * size
-    i = int(x)
-    j = int(y)
+    x = u * TILE_PIXELS
+    y = v * TILE_PIXELS
+    i = int(floor(x))
+    j = int(floor(y))
     fx = x - i
     fy = y - j
-    i %= size
-    j %= size
-    i1 = (i + 1) % size
-    j1 = (j + 1) % size
+    i &= TILE_PIXELS - 1
+    j &= TILE_PIXELS - 1
+    i1 = (i + 1) & (TILE_PIXELS - 1)
+    j1 = (j + 1) & (TILE_PIXELS - 1)
     low = tile[j, i, channel] * (1.0 - fx) + tile[j, i1, channel] * fx
     high = tile[j1, i, channel] * (1.0 - fx) + tile[j1, i1, channel] * fx
     return low * (1.0 - fy) + high * fy
 
 
+@numba.njit(cache=True, nogil=True, inline="always")
+def _one_surface(triangle, depth, material, row, col):  # type: ignore[no-untyped-def]
+    """Whether the 2 x 2 samples at (row, col) see skin alone or cloth alone, without a step in depth."""
+    a, b = triangle[row, col], triangle[row, col + 1]
+    c, d = triangle[row + 1, col], triangle[row + 1, col + 1]
+    if min(a, b, c, d) < 0:
+        return False
+    kind = material[a]
+    if (kind != SKIN and kind != CLOTH) or material[b] != kind or material[c] != kind or material[d] != kind:
+        return False
+    za, zb, zc, zd = depth[row, col], depth[row, col + 1], depth[row + 1, col], depth[row + 1, col + 1]
+    return max(za, zb, zc, zd) - min(za, zb, zc, zd) < MERGED_STEP
+
+
 @numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn"}, error_model="numpy")
 def shade(  # type: ignore[no-untyped-def]
     triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
-    shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, out,
+    shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
 ):
     """Linear RGB (H, W, 3) of every covered pixel into `out`; others are left alone.
 
     light, key_light (9, 3): coefficients of everything and of the key alone. lamp_directions, lamp_colours (n, 3). shadow_axes
-    (3, 3): rows right, up, towards the key. openness (H/2, W/2): see `crevices`.
+    (3, 3): rows right, up, towards the key. openness (H/2, W/2): see `crevices`. merge: shade 2 x 2 samples at once where they see one
+    smooth surface (skin, cloth), as multisampling does; strands, eyes and edges are shaded sample by sample.
     """
     height, width = triangle.shape
     lamps = lamp_directions.shape[0]
     attribute = np.empty(ATTRIBUTES)
     albedo = np.empty(3, np.float32)
     shadow_tint = np.empty(3)
+    first_u, first_v = 0.0, 0.0
     inside_frame = look[L_HALF_HEIGHT]
     footprint_at_one = 2.0 * inside_frame / height
-    for row in range(height):
-        for col in range(width):
+    for place in range((height // 2) * (width // 2)):
+        top, left = 2 * (place // (width // 2)), 2 * (place % (width // 2))
+        merged = merge and _one_surface(triangle, depth, material, top, left)
+        for sample in range(1 if merged else 4):
+            row, col = top + (sample >> 1), left + (sample & 1)
             t = triangle[row, col]
             if t < 0:
                 continue
             kind = material[t]
-            wa, wb, wc = bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
-            fa, fb, fc = faces[t, 0], faces[t, 1], faces[t, 2]
+            strands = kind == HAIR or kind == BROW or kind == BEARD or kind == LASHES
             for k in range(ATTRIBUTES):
-                attribute[k] = wa * attributes[fa, k] + wb * attributes[fb, k] + wc * attributes[fc, k]
+                attribute[k] = 0.0
+            used = ATTRIBUTES if kind == SKIN else (A_AUX + 3 if kind == EYE else A_AUX)
+            # Two samples on the diagonal of a block stand for all four.
+            for half in range(2 if merged else 1):
+                tri, wa, wb, wc = t, bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
+                share = np.float32(1.0)
+                if merged:
+                    share = np.float32(0.5)
+                    tri = triangle[row + half, col + half]
+                    wa, wb, wc = bary[row + half, col + half, 0], bary[row + half, col + half, 1], bary[row + half, col + half, 2]
+                wa, wb, wc = wa * share, wb * share, wc * share
+                fa, fb, fc = faces[tri, 0], faces[tri, 1], faces[tri, 2]
+                for k in range(A_TANGENT):
+                    attribute[k] += wa * attributes[fa, k] + wb * attributes[fb, k] + wc * attributes[fc, k]
+                for k in range(A_TANGENT if strands else A_UV, used):
+                    attribute[k] += wa * attributes[fa, k] + wb * attributes[fb, k] + wc * attributes[fc, k]
+                if merged and half == 0:
+                    first_u, first_v = 2.0 * attribute[A_UV], 2.0 * attribute[A_UV + 1]
+            if merged and abs(attribute[A_UV] - first_u) > 0.05:  # two pieces of cloth meet here
+                attribute[A_UV], attribute[A_UV + 1] = first_u, first_v
             z_view = depth[row, col]
-            px = ((2 * col + 1.0) / width - 1.0) * z_view * inside_frame
-            py = (1.0 - (2 * row + 1.0) / height) * z_view * inside_frame
+            px, py = (2 * col + 1.0) / width - 1.0, 1.0 - (2 * row + 1.0) / height
+            footprint = footprint_at_one * z_view
+            if merged:
+                z_view = 0.5 * (z_view + depth[row + 1, col + 1])
+                px, py = (2 * col + 2.0) / width - 1.0, 1.0 - (2 * row + 2.0) / height
+                footprint *= 2.0
+            px *= z_view * inside_frame
+            py *= z_view * inside_frame
             pz = look[L_DISTANCE] - z_view
             vx, vy, vz = -px, -py, look[L_DISTANCE] - pz
             norm = 1.0 / sqrt(vx * vx + vy * vy + vz * vz)
@@ -269,7 +413,11 @@ def shade(  # type: ignore[no-untyped-def]
             red, green, blue = attribute[A_COLOUR], attribute[A_COLOUR + 1], attribute[A_COLOUR + 2]
             ambient = attribute[A_OCCLUSION] * openness[row // 2, col // 2]
             lit = lit_share(shadow_map, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0], shadow_axes[1], shadow_axes[2],
-                            shadow_extent, shadow_spread, taps, (row & 1) * 2 + (col & 1))  # fmt: skip
+                            shadow_extent, shadow_spread, taps, sample)  # fmt: skip
+            if merged and 0.0 < lit < 1.0:  # at the edge of a shadow look twice as often
+                lit += lit_share(shadow_map, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0], shadow_axes[1],
+                                 shadow_axes[2], shadow_extent, shadow_spread, taps, 1)  # fmt: skip
+                lit *= 0.5
             specular = 0.0
             power = 20.0
             sharp = 0.0
@@ -283,8 +431,6 @@ def shade(  # type: ignore[no-untyped-def]
                 lids, under, brow = attribute[A_AUX + 3], attribute[A_AUX + 4], attribute[A_AUX + 5]
                 fine = tile_at(tile, u, v, 0)
                 broad = tile_at(tile, u * 0.83 + 0.31, v * 0.83 + 0.17, 1)
-                spots = tile_at(tile, u * 1.31 + 0.5, v * 1.31, 2)
-                marks = tile_at(tile, u * 0.47 + 0.11, v * 0.47 + 0.73, 2)
                 skin = 1.0 - lips
                 mottle = look[L_MOTTLING] * (0.042 * fine + 0.035 * broad)
                 red *= 1.0 + 0.7 * mottle
@@ -293,13 +439,17 @@ def shade(  # type: ignore[no-untyped-def]
                 flush = skin * (0.16 * look[L_FLUSH] * cheeks * (1.0 + 0.4 * broad) + 0.4 * look[L_BLUSH] * cheeks)
                 green *= 1.0 - flush
                 blue *= 1.0 - 0.85 * flush
-                freckle = skin * look[L_FRECKLES] * min(spots * 1.6, 1.0) * (0.12 + 0.88 * cheeks)
-                red *= 1.0 - 0.30 * freckle
-                green *= 1.0 - 0.48 * freckle
-                blue *= 1.0 - 0.58 * freckle
-                blemish = skin * look[L_BLEMISHES] * max(marks - 0.25, 0.0) * (0.4 + 0.6 * max(cheeks, oil))
-                green *= 1.0 - 0.45 * min(blemish, 1.0)
-                blue *= 1.0 - 0.42 * min(blemish, 1.0)
+                if look[L_FRECKLES] > 0.01:
+                    spots = tile_at(tile, u * 1.31 + 0.5, v * 1.31, 2)
+                    freckle = skin * look[L_FRECKLES] * min(spots * 1.6, 1.0) * (0.12 + 0.88 * cheeks)
+                    red *= 1.0 - 0.30 * freckle
+                    green *= 1.0 - 0.48 * freckle
+                    blue *= 1.0 - 0.58 * freckle
+                if look[L_BLEMISHES] > 0.01:
+                    marks = tile_at(tile, u * 0.47 + 0.11, v * 0.47 + 0.73, 2)
+                    blemish = skin * look[L_BLEMISHES] * max(marks - 0.25, 0.0) * (0.4 + 0.6 * max(cheeks, oil))
+                    green *= 1.0 - 0.45 * min(blemish, 1.0)
+                    blue *= 1.0 - 0.42 * min(blemish, 1.0)
                 dark = skin * 0.26 * look[L_UNDER_EYE] * under
                 red *= 1.0 - dark
                 green *= 1.0 - 1.15 * dark
@@ -315,10 +465,13 @@ def shade(  # type: ignore[no-untyped-def]
                 # Relief bends the normal along the two directions of the surface that the noise is laid out in.
                 step = 0.5 / TILE_PIXELS
                 height_here = tile_at(tile, u, v, 3)
-                slope_u = (tile_at(tile, u + step, v, 3) - height_here) * look[L_ROUGHNESS] * 0.13
-                slope_v = (tile_at(tile, u, v + step, 3) - height_here) * look[L_ROUGHNESS] * 0.13
+                relief = look[L_ROUGHNESS] * (0.09 if merged else 0.13)  # a block averages pores finer than itself
+                slope_u = (tile_at(tile, u + step, v, 3) - height_here) * relief
+                slope_v = (tile_at(tile, u, v + step, 3) - height_here) * relief
                 # Lines across the forehead deepen with age.
-                slope_v += look[L_WRINKLES] * brow * 0.35 * np.sin(attribute[A_UV + 1] * 760.0 + 1.6 * broad) * (0.6 + 0.4 * fine)
+                if brow > 0.02:
+                    line = np.sin(attribute[A_UV + 1] * 760.0 + 1.6 * broad) * (0.6 + 0.4 * fine)
+                    slope_v += look[L_WRINKLES] * brow * 0.35 * line
                 nx -= slope_u * nz
                 nz += slope_u * nx
                 ny -= slope_v
@@ -380,10 +533,10 @@ def shade(  # type: ignore[no-untyped-def]
                 through = 0.4
             elif kind == CLOTH:
                 albedo[0], albedo[1], albedo[2] = red, green, blue
-                cloth_colour(attribute[A_UV], attribute[A_UV + 1], footprint_at_one * z_view, cloth_table, albedo)
+                cloth_colour(attribute[A_UV], attribute[A_UV + 1], footprint, cloth_table, albedo)
                 red, green, blue = albedo[0], albedo[1], albedo[2]
                 rim = 0.25
-            elif kind in (HAIR, BROW, BEARD, LASHES):
+            elif strands:
                 u = attribute[A_UV]
                 v = attribute[A_UV + 1]
                 strand = 0.55 * value_noise(u * 7.0, v * 1.5) + 0.45 * value_noise(u * 19.0 + 5.0, v * 2.5)
@@ -415,7 +568,7 @@ def shade(  # type: ignore[no-untyped-def]
                 shadow_tint[channel] = own * value
             r_out, g_out, b_out = shadow_tint[0], shadow_tint[1], shadow_tint[2]
 
-            if kind in (HAIR, BROW, BEARD, LASHES):
+            if strands:
                 tx, ty, tz = attribute[A_TANGENT], attribute[A_TANGENT + 1], attribute[A_TANGENT + 2]
                 norm = sqrt(tx * tx + ty * ty + tz * tz)
                 if norm > 1e-4 and kind == HAIR:
@@ -472,7 +625,10 @@ def shade(  # type: ignore[no-untyped-def]
                     half = max((nx * hx + ny * hy + nz * hz) * norm, 0.0)
                     open_ = max((vx * hx + vy * hy + vz * hz) * norm, 0.0)
                     fresnel = 0.028 + 0.972 * (1.0 - open_) ** 5
-                    lobe = (power + 8.0) / 8.0 * half**power + sharp * (power * 4.0 + 8.0) / 8.0 * half ** (power * 4.0) * 0.5
+                    broad_lobe = half**power
+                    narrow_lobe = broad_lobe * broad_lobe
+                    narrow_lobe *= narrow_lobe  # to the power of 4 * power
+                    lobe = (power + 8.0) / 8.0 * broad_lobe + sharp * (power * 4.0 + 8.0) / 8.0 * narrow_lobe * 0.5
                     amount = specular * fresnel * lobe * slant * (lit if lamp == 0 else ambient)
                     r_out += lamp_colours[lamp, 0] * amount
                     g_out += lamp_colours[lamp, 1] * amount
@@ -483,13 +639,10 @@ def shade(  # type: ignore[no-untyped-def]
                 r_out += graze * irradiance_at(nx, ny, nz, light, 0)
                 g_out += graze * irradiance_at(nx, ny, nz, light, 1)
                 b_out += graze * irradiance_at(nx, ny, nz, light, 2)
-            out[row, col, 0] = r_out
-            out[row, col, 1] = g_out
-            out[row, col, 2] = b_out
-
-
-#: Pixels per side of the noise tile, for steps of the relief.
-TILE_PIXELS: Final = 256
+            for other in range(4 if merged else 1):
+                out[row + (other >> 1), col + (other & 1), 0] = r_out
+                out[row + (other >> 1), col + (other & 1), 1] = g_out
+                out[row + (other >> 1), col + (other & 1), 2] = b_out
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -527,3 +680,84 @@ def shoulder(x):  # type: ignore[no-untyped-def]
     if x <= 0.7:
         return max(x, 0.0)
     return 0.7 + 0.3 * (1.0 - exp(-(x - 0.7) / 0.3))
+
+
+@numba.njit(cache=True, nogil=True)
+def pose_patch(  # type: ignore[no-untyped-def]
+    table, translation, neutral, weight, tangent, colour, uv, opacity, vertices, attributes
+):
+    """Turn one patch into the world and write its vertex attributes (all but normals and what the head alone has).
+
+    table (n, 3, 3): rotations for weights 0 .. 1, evenly spaced; between them matrices are interpolated. neutral, tangent, colour (N, 3),
+    uv (N, 2), weight, opacity (N,); filled: vertices (N, 3), attributes (N, ATTRIBUTES).
+    """
+    for v in range(neutral.shape[0]):
+        turn_vertex(table, weight[v], neutral[v], vertices[v])
+        turn_vertex(table, weight[v], tangent[v], attributes[v, A_TANGENT : A_TANGENT + 3])
+        for axis in range(3):
+            vertices[v, axis] += translation[axis]
+            attributes[v, A_COLOUR + axis] = colour[v, axis]
+        attributes[v, A_UV] = uv[v, 0]
+        attributes[v, A_UV + 1] = uv[v, 1]
+        attributes[v, A_OCCLUSION] = 1.0
+        attributes[v, A_AUX] = opacity[v]
+
+
+@numba.njit(cache=True, nogil=True)
+def pose_head(table, translation, neutral, weight, vertices):  # type: ignore[no-untyped-def]
+    """Turn vertices (N, 3) into the world; see `pose_patch`."""
+    for v in range(neutral.shape[0]):
+        turn_vertex(table, weight[v], neutral[v], vertices[v])
+        for axis in range(3):
+            vertices[v, axis] += translation[axis]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def turn_vertex(table, weight, vector, out):  # type: ignore[no-untyped-def]
+    """`out` (3,) = rotation for `weight` times `vector` (3,)."""
+    last = table.shape[0] - 1
+    place = min(max(weight, np.float32(0.0)), np.float32(1.0)) * np.float32(last)
+    i = min(int(place), last - 1)
+    f = place - np.float32(i)
+    for row in range(3):
+        low = table[i, row, 0] * vector[0] + table[i, row, 1] * vector[1] + table[i, row, 2] * vector[2]
+        high = table[i + 1, row, 0] * vector[0] + table[i + 1, row, 1] * vector[1] + table[i + 1, row, 2] * vector[2]
+        out[row] = low + f * (high - low)
+
+
+@numba.njit(cache=True, nogil=True)
+def project_points(points, distance, focal, out):  # type: ignore[no-untyped-def]
+    """`Camera.project` for points (V, 3) float32 in front of the camera into `out` (V, 3)."""
+    for v in range(points.shape[0]):
+        depth = np.float32(distance) - points[v, 2]
+        scale = np.float32(focal) / max(depth, np.float32(1e-3))
+        out[v, 0] = scale * points[v, 0]
+        out[v, 1] = scale * points[v, 1]
+        out[v, 2] = depth
+
+
+@numba.njit(cache=True, nogil=True)
+def develop_pixels(linear, noise, curve, vignette, saturation, contrast, strength, weights, out):  # type: ignore[no-untyped-def]
+    """Linear RGB (h, w, 3) -> 8-bit sRGB: vignette, sRGB curve, saturation, contrast, noise of `strength`.
+
+    `curve` (n,): sRGB encoding of evenly spaced linear values 0 .. 1; weights (3,): luminance.
+    """
+    height, width = linear.shape[0], linear.shape[1]
+    last = curve.shape[0] - 1
+    encoded = np.empty(3, np.float32)
+    one, half, zero = np.float32(1.0), np.float32(0.5), np.float32(0.0)
+    for row in range(height):
+        y = np.float32((row + 0.5) / height * 2 - 1)
+        for col in range(width):
+            x = np.float32((col + 0.5) / width * 2 - 1)
+            fall = one - vignette * (x * x + y * y)
+            grey = zero
+            for c in range(3):
+                place = min(max(linear[row, col, c] * fall, zero), one) * np.float32(last)
+                i = min(int(place), last - 1)
+                encoded[c] = curve[i] + (place - np.float32(i)) * (curve[i + 1] - curve[i])
+                grey += weights[c] * encoded[c]
+            for c in range(3):
+                value = grey + (encoded[c] - grey) * (one + saturation)
+                value += contrast * (value - half) * (one - abs(value + value - one)) + strength * noise[row, col, c]
+                out[row, col, c] = np.uint8(min(max(value, zero), one) * np.float32(255.0) + half)
