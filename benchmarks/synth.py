@@ -1,14 +1,28 @@
-"""Portraits per second on this machine, at several sizes and numbers of workers: python benchmarks/synth.py [--count 256]."""
+"""Portraits per second on this machine, and where the time of one portrait goes: python benchmarks/synth.py [--count 256].
+
+No off-the-shelf maker of labelled portraits comes as a Python package that runs on a CPU; where pyrender is installed, the time it
+takes to draw the bare head alone (no hair, clothes, shadows or labels) is printed beside ours.
+"""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
-from crossrig.data.synth import synthesise
+import numpy as np
+
+from crossrig.data import portraits
+from crossrig.data.backdrops import paint_backdrop
+from crossrig.data.people import person, sample_code
+from crossrig.data.synth import label_numbers, make_example, synthesise
+
+T = TypeVar("T")
 
 
 def portraits_per_second(count: int, size: int, workers: int, seed: int = 1) -> float:
@@ -21,15 +35,72 @@ def portraits_per_second(count: int, size: int, workers: int, seed: int = 1) -> 
         return count / (time.perf_counter() - middle - (middle - start))
 
 
+def stage_milliseconds(count: int, size: int, seed: int = 1) -> dict[str, float]:
+    """Mean CPU time of each stage of a portrait, one process; the last row is everything that `make_example` and its label cost."""
+    spent: dict[str, float] = {}
+
+    def timed(stage: str, work: Callable[[], T]) -> T:
+        start = time.process_time_ns()
+        result = work()
+        spent[stage] = spent.get(stage, 0.0) + (time.process_time_ns() - start) / 1e6 / count
+        return result
+
+    for index in range(4):
+        make_example(seed + 1, index, size, "photo")  # compiles and fills the tables
+    for index in range(count):
+        who = timed("person", lambda index=index: person(*sample_code(seed, index)))
+        head = timed("head", lambda who=who: portraits.head_surface(who))
+        patches = timed("hair, clothes, brows ...", lambda who=who, head=head: portraits.accessories(who, head, size))
+        scene = timed("assemble", lambda who=who, head=head, patches=patches: portraits.assemble(who, head, patches))
+        seen = timed("rasterise", lambda scene=scene: portraits.look_at(scene, 2 * size))
+        timed("shadows and shading", lambda who=who, scene=scene, seen=seen: portraits.shade_scene(who, scene, seen, merge=True))
+        timed("backdrop", lambda who=who: paint_backdrop(who.backdrop, size, who.rng(7)))
+        timed("develop", lambda who=who: portraits.develop(who, np.full((size, size, 3), 0.2, np.float32)))
+        example = timed("all, with PNG", lambda index=index: make_example(seed, index, size, "photo"))
+        timed("label as text", lambda example=example: label_numbers(example.label))
+    return spent
+
+
+def pyrender_milliseconds(count: int, size: int) -> float | None:
+    """Milliseconds for pyrender to draw the head mesh alone, or None where it is not installed."""
+    if importlib.util.find_spec("pyrender") is None or importlib.util.find_spec("trimesh") is None:
+        return None
+    import pyrender
+    import trimesh
+
+    template = portraits.studio().template
+    mesh = pyrender.Mesh.from_trimesh(trimesh.Trimesh(template.mean, template.faces, process=False))
+    scene = pyrender.Scene()
+    scene.add(mesh)
+    scene.add(pyrender.DirectionalLight(intensity=3.0))
+    pose = np.eye(4)
+    pose[2, 3] = 1.6
+    scene.add(pyrender.PerspectiveCamera(yfov=2 * np.arctan(0.19 / 1.6)), pose=pose)
+    renderer = pyrender.OffscreenRenderer(size, size)
+    try:
+        renderer.render(scene)
+        start = time.process_time_ns()
+        for _ in range(count):
+            renderer.render(scene)
+        return (time.process_time_ns() - start) / 1e6 / count
+    finally:
+        renderer.delete()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=256)
+    parser.add_argument("--size", type=int, default=128)
     options = parser.parse_args()
     cores = os.cpu_count() or 1
-    print(f"{'pixels':>6} {'workers':>8} {'portraits/s':>12}")
-    for size in (64, 128, 256):
-        for workers in sorted({1, cores}):
-            print(f"{size:6d} {workers:8d} {portraits_per_second(options.count, size, workers):12.1f}", flush=True)
+    print(f"{'stage':>26} {'ms a portrait':>14}   ({options.size} px, one process, CPU time)")
+    for stage, spent in stage_milliseconds(min(options.count, 40), options.size).items():
+        print(f"{stage:>26} {spent:14.2f}", flush=True)
+    peer = pyrender_milliseconds(40, options.size)
+    print(f"{'pyrender, bare head':>26} {'not installed' if peer is None else f'{peer:.2f}':>14}")
+    print(f"\n{'pixels':>6} {'workers':>8} {'portraits/s':>12}")
+    for workers in sorted({1, cores}):
+        print(f"{options.size:6d} {workers:8d} {portraits_per_second(options.count, options.size, workers):12.1f}", flush=True)
 
 
 if __name__ == "__main__":

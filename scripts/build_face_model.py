@@ -298,8 +298,9 @@ def main() -> None:
         tensors[f"region.{name}"] = torch.from_numpy(indices.astype(np.int32))
     for name, values in (traits | measure_shapes(shapes, layout.landmarks, layout.regions)).items():
         tensors[f"control.{name}"] = torch.from_numpy(direction(shape.scores, values).astype(np.float32))
-    for name, values in measure_complexions(complexions).items():
-        tensors[f"control.{name}"] = torch.from_numpy(direction(albedo.scores, values).astype(np.float32))
+    for name, values in measure_complexions(complexions, painted, layout).items():
+        held = () if name == "skinTone" else (complexions.amounts["melanin"],)  # paint must not change the skin's tone
+        tensors[f"control.{name}"] = torch.from_numpy(direction(albedo.scores, values, held).astype(np.float32))
     checkpoint.save(options.output, tensors, header(base_file, options, shape, albedo))
     print(
         f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB, "

@@ -11,10 +11,11 @@ import torch
 from crossrig.data import portraits
 from crossrig.data.geometry import EYE, HAIR, SKIN
 from crossrig.data.people import Person, head_model, person, sample_code, sample_person
-from crossrig.data.shader import disc_taps, raster_cutouts, resolve
+from crossrig.data.shader import disc_taps, project_points, raster_cutouts, resolve
 from crossrig.data.skin_detail import noise_tile, skin_maps
 from crossrig.face3d.model import rotation_matrix
 from crossrig.render.camera import Camera
+from crossrig.render.rasterise import raster_kernel
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +123,53 @@ def test_shading_is_finite_everywhere() -> None:
         who = sample_person(9, index)
         scene, visible = _visible(who, 64)
         assert np.isfinite(portraits.shade_scene(who, scene, visible)).all()
+
+
+def test_shading_a_block_at_once_hardly_changes_the_picture(someone: Person) -> None:
+    scene, visible = _visible(someone, 192)
+    shaded = [portraits.shade_scene(someone, scene, visible, merge).clip(0, 1) for merge in (False, True)]
+    means = [image.reshape(96, 2, 96, 2, 3).mean((1, 3)) for image in shaded]
+    assert 0 < np.abs(means[1] - means[0]).mean() < 0.003
+    assert abs(float(means[1].mean() - means[0].mean())) < 0.001
+
+
+def test_points_are_projected_as_the_camera_does(someone: Person) -> None:
+    points = portraits.head_surface(someone).vertices
+    out = np.empty_like(points)
+    camera = Camera()
+    project_points(points, camera.distance, camera.focal, out)
+    assert np.abs(out - camera.project_array(points)).max() < 2e-6
+
+
+def test_shadow_maps_show_what_the_rasteriser_shows(someone: Person) -> None:
+    scene, _ = _visible(someone, 16)
+    towards = np.array([0.48, 0.36, 0.8])
+    depth, axes = portraits.key_shadow(scene, towards)
+    assert axes @ axes.T == pytest.approx(np.eye(3), abs=1e-6)
+    assert axes[2] == pytest.approx(towards, abs=1e-6)
+    seen = (scene.vertices @ axes.T).astype(np.float32)
+    projected = np.stack([seen[:, 0] / 0.27, seen[:, 1] / 0.27, 1 - seen[:, 2]], axis=1)
+    expected = np.full(depth.shape, np.inf, np.float32)
+    raster_kernel(projected, scene.faces, expected, np.full(depth.shape, -1, np.int32), np.empty((0, 0, 3), np.float32))
+    both = np.isfinite(depth) & np.isfinite(expected)
+    assert (np.isfinite(depth) == np.isfinite(expected)).mean() > 0.995
+    assert (np.abs(depth[both] - expected[both]) < 0.002).mean() > 0.98
+
+
+def test_small_pictures_get_fewer_and_wider_ribbons(someone: Person) -> None:
+    style = replace(someone.hair, ribbons=1000)
+    assert portraits.hair_for(style, 256) == style
+    small = portraits.hair_for(style, 128)
+    assert small.ribbons < 600
+    assert small.width > style.width
+    assert portraits.hair_for(style, 16).ribbons == portraits.hair_for(style, 100).ribbons
+
+
+def test_developing_encodes_as_srgb(someone: Person) -> None:
+    linear = np.broadcast_to(np.linspace(0, 1, 64, dtype=np.float32)[:, None, None], (64, 64, 3))
+    plain = replace(someone.camera, noise=0.0, vignette=0.0, contrast=0.0, saturation=0.0)
+    image = portraits.develop(replace(someone, camera=plain), linear)
+    assert np.abs(image - portraits.encode(linear) * 255).max() <= 0.51
 
 
 def test_cutouts_let_the_background_through() -> None:

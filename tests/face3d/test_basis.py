@@ -42,6 +42,14 @@ def test_direction_raises_the_property_by_one_sd_with_the_shortest_step() -> Non
     assert np.allclose(step[[1, 3]], 0, atol=1e-9)
 
 
+def test_fixed_properties_stay_while_the_named_one_rises() -> None:
+    basis = principal_components(sample(), 4)
+    wanted, held = basis.scores @ np.array([1.0, 1, 0, 0]), basis.scores @ np.array([1.0, 0, 0, 0])
+    step = direction(basis.scores, wanted, (held,))
+    assert step @ np.array([1.0, 1, 0, 0]) == pytest.approx(wanted.std())
+    assert step @ np.array([1.0, 0, 0, 0]) == pytest.approx(0, abs=1e-9)
+
+
 def test_impossible_requests_are_refused() -> None:
     with pytest.raises(ValueError, match="components"):
         principal_components(sample(10), 10)

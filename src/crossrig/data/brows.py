@@ -22,6 +22,7 @@ _KNOTS: Final = 3
 _UPPER_LASHES: Final = 56
 _LOWER_LASHES: Final = 26
 _LASH_KNOTS: Final = 4
+_LID_STRIDE: Final = 2.0  # between the starts of two lids on the line of all margins
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class _BrowTemplate:
     chart: Chart
     line: NDArray[np.float64]  # (3,2) parabola through the left brow: azimuth and elevation over place (0 head .. 1 tail)
     radius: float  # metres per radian
-    lids: tuple[_Lid, ...]
+    margin: _Margin
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,34 @@ class _Lid:
     along: Floats
     upper: bool
     eye: NDArray[np.int64]  # vertices of this eye
+
+
+@dataclass(frozen=True, eq=False)
+class _Margin:
+    """All lid margins as one line, and the lashes on them (n)."""
+
+    vertices: NDArray[np.int64]  # (m,) along lid after lid
+    along: Floats  # (m,) where they lie: _LID_STRIDE * number of the lid + 0..1
+    eyes: tuple[NDArray[np.int64], ...]  # vertices of each eye
+    lid: NDArray[np.int64]  # (n,) number of the lid
+    eye: NDArray[np.int64]  # (n,) number of the eye
+    upper: NDArray[np.bool_]  # (n,)
+    place: Floats  # (n,) on the lid, 0..1, before it is scattered
+    step: Floats  # (n,) to the next lash
+
+    @classmethod
+    def of(cls, lids: tuple[_Lid, ...]) -> _Margin:
+        counts = [_UPPER_LASHES if lid.upper else _LOWER_LASHES for lid in lids]
+        return cls(
+            vertices=np.concatenate([lid.vertices for lid in lids]),
+            along=np.concatenate([_LID_STRIDE * number + lid.along for number, lid in enumerate(lids)]).astype(np.float32),
+            eyes=tuple(lid.eye for lid in lids if lid.upper),
+            lid=np.repeat(np.arange(len(lids)), counts),
+            eye=np.repeat(np.arange(len(lids)) // 2, counts),  # a left pair of lids, then a right one
+            upper=np.repeat([lid.upper for lid in lids], counts),
+            place=np.concatenate([(np.arange(count) + 0.15) / count for count in counts]).astype(np.float32),
+            step=np.repeat([1.0 / count for count in counts], counts).astype(np.float32),
+        )
 
 
 def brow_style(code: NDArray[np.floating], colour: Colour, greyness: float = 0.0, masculine: float = 0.5, lashes: float = 0.0) -> BrowStyle:
@@ -95,94 +124,95 @@ def grow_brows(head: HeadSurface, style: BrowStyle, rng: np.random.Generator) ->
     """Both eyebrows (material BROW)."""
     template = _template(head.template)
     nodes = template.chart.place(head)
-    sides = [_brow(template, nodes, style, rng, sign) for sign in (1.0, -1.0)]
-    points, outward, turning, width, shade, white, opacity = (np.concatenate(part) for part in zip(*sides, strict=True))
+    points, outward, turning, width, shade, white, opacity = _both_brows(template, nodes, style, rng)
     profile = np.array([0.9, 1.0, 0.35], dtype=np.float32)
     return _patch(points, outward, turning, width, profile, _tones(style.colour, shade, white), opacity, BROW)
 
 
 def grow_lashes(head: HeadSurface, style: BrowStyle, rng: np.random.Generator) -> Patch:
     """Upper and lower eyelashes of both eyes (material LASHES)."""
-    groups = [_lash_row(head, lid, style, rng) for lid in _template(head.template).lids]
-    points, outward, turning, width = (np.concatenate(part) for part in zip(*groups, strict=True))
+    points, outward, turning, width = _lash_rows(head, _template(head.template).margin, style, rng)
     colour = np.broadcast_to(np.array(style.lash_colour, dtype=np.float32), (len(points), 3))
     opacity = np.full(len(points), 1.0, dtype=np.float32)
     profile = np.array([1.0, 0.9, 0.7, 0.3], dtype=np.float32)
     return _patch(points, outward, turning, width, profile, colour, opacity, LASHES)
 
 
-def _brow(
-    template: _BrowTemplate, nodes: Floats, style: BrowStyle, rng: np.random.Generator, sign: float
+def _both_brows(
+    template: _BrowTemplate, nodes: Floats, style: BrowStyle, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats, Floats]:
-    """One brow: points (n,3,3), outward (n,3,3), turning (n,3), width, shade, white, opacity (n,)."""
-    share = rng.random((_HAIRS, 5)).astype(np.float32)
-    jitter = rng.standard_normal((_HAIRS, 4)).astype(np.float32)
-    s = ((np.arange(_HAIRS) + share[:, 0]) / _HAIRS).astype(np.float32)  # 0 head .. 1 tail
-    t = 2.0 * share[:, 1] - 1.0  # -1 lower edge .. 1 upper edge
+    """Left and right brow, n hairs in all: points (n,3,3), outward (n,3,3), turning (n,3), width, shade, white, opacity (n,)."""
+    share = rng.random((2, _HAIRS, 5), dtype=np.float32)
+    jitter = rng.standard_normal((2, _HAIRS, 2), dtype=np.float32)
+    s = ((np.arange(_HAIRS) + share[..., 0]) / _HAIRS).astype(np.float32)  # (2,hairs) 0 head .. 1 tail
+    t = 2.0 * share[..., 1] - 1.0  # -1 lower edge .. 1 upper edge
     metre = 1.0 / template.radius
     # The brow is full for its first half and runs out into the tail.
     body = (0.55 + 0.45 * smoothstep(0.0, 0.25, s)) * (1.0 - 0.82 * smoothstep(0.40, 1.05, s))
-    place = (0.52 + 1.13 * (s - 0.5) * style.reach)[:, None]
-    centre = (template.line[0] * place + template.line[1]) * place + template.line[2]
-    centre[:, 0] += style.gap * metre * (1.0 - s)
-    centre[:, 1] += metre * (style.raise_ + style.arch * np.exp(-(((s - 0.62) / 0.28) ** 2)) + style.tilt * (s - 0.4))
-    root = centre.copy()
-    root[:, 1] += 0.5 * style.thickness * metre * body * t
+    place = 0.52 + 1.13 * (s - 0.5) * style.reach
+    across, height = ((template.line[0, k] * place + template.line[1, k]) * place + template.line[2, k] for k in range(2))
+    across = across + style.gap * metre * (1.0 - s)
+    height = height + metre * (style.raise_ + style.arch * np.exp(-(((s - 0.62) / 0.28) ** 2)) + style.tilt * (s - 0.4))
+    root = height + 0.5 * style.thickness * metre * body * t
     # Hairs at the head of the brow stand up, the upper row lies down towards the tail, the lower row up towards it.
     steep = np.radians(20.0 + 46.0 * (1.0 - smoothstep(0.0, 0.30, s)) - 30.0 * s - 24.0 * t * smoothstep(0.1, 0.4, s))
-    slope = np.gradient(centre[:, 1], centre[:, 0] + 1e-9 * np.arange(_HAIRS))
-    angle = np.arctan(np.clip(slope, -1.5, 1.5)) + steep + style.disorder * jitter[:, 0]
-    length = style.hair_length * metre * (0.75 + 0.25 * share[:, 2]) * (0.55 + 0.45 * body) * (0.72 + 0.28 * smoothstep(0.0, 0.3, s))
-    points = np.empty((_HAIRS, _KNOTS, 3), dtype=np.float32)
-    outward = np.empty_like(points)
-    turning = np.empty((_HAIRS, _KNOTS), dtype=np.float32)
-    for knot in range(_KNOTS):
-        f = knot / (_KNOTS - 1)
-        bend = angle - 0.35 * f  # tips lie over towards the tail
-        at = np.stack([sign * (root[:, 0] + length * f * np.cos(bend)), root[:, 1] + length * f * np.sin(bend)], axis=1)
-        placed = template.chart.look_up(nodes, at.astype(np.float32))
-        normal = placed[:, 3:6] / (np.linalg.norm(placed[:, 3:6], axis=1, keepdims=True) + 1e-9)
-        points[:, knot] = placed[:, 0:3] + normal * (0.0004 + 0.0012 * np.sin(0.8 * np.pi * f + 0.2))
-        outward[:, knot] = normal
-        turning[:, knot] = placed[:, 6]
-    present = smoothstep(-0.12, 0.12, (style.density * (0.55 + 0.45 * body) * 1.15 - share[:, 3]).astype(np.float32))
-    width = style.hair_width * (0.8 + 0.4 * share[:, 4]) * present * (0.6 + 0.4 * smoothstep(0.0, 0.15, s))
-    shade = np.exp(0.18 * jitter[:, 1]).astype(np.float32)
-    white = np.clip(style.greyness + 2.4 * style.greyness * (1 - style.greyness) * (share[:, 2] - 0.5), 0.0, 1.0)
-    return points, outward, turning, width.astype(np.float32), shade, white, (0.25 + 0.75 * present).astype(np.float32)
+    following, before = np.minimum(np.arange(_HAIRS) + 1, _HAIRS - 1), np.maximum(np.arange(_HAIRS) - 1, 0)
+    slope = (height[:, following] - height[:, before]) / (across[:, following] - across[:, before] + 1e-9)
+    angle = np.arctan(np.clip(slope, -1.5, 1.5)) + steep + style.disorder * jitter[..., 0]
+    length = style.hair_length * metre * (0.75 + 0.25 * share[..., 2]) * (0.55 + 0.45 * body) * (0.72 + 0.28 * smoothstep(0.0, 0.3, s))
+    f = np.linspace(0.0, 1.0, _KNOTS, dtype=np.float32)
+    bend = angle[..., None] - 0.35 * f  # tips lie over towards the tail
+    reach = length[..., None] * f
+    at = np.empty((2, _HAIRS, _KNOTS, 2), dtype=np.float32)
+    at[..., 0] = (across[..., None] + reach * np.cos(bend)) * np.array([1.0, -1.0])[:, None, None]
+    at[..., 1] = root[..., None] + reach * np.sin(bend)
+    placed = template.chart.look_up(nodes, at.reshape(-1, 2)).reshape(2 * _HAIRS, _KNOTS, 7)
+    outward = placed[..., 3:6] / (np.sqrt((placed[..., 3:6] ** 2).sum(-1, keepdims=True)) + np.float32(1e-9))
+    points = placed[..., 0:3] + outward * (0.0004 + 0.0012 * np.sin(0.8 * np.pi * f + 0.2)).astype(np.float32)[:, None]
+    present = smoothstep(-0.12, 0.12, (style.density * (0.55 + 0.45 * body) * 1.15 - share[..., 3]).astype(np.float32))
+    width = style.hair_width * (0.8 + 0.4 * share[..., 4]) * present * (0.6 + 0.4 * smoothstep(0.0, 0.15, s))
+    shade = np.exp(0.18 * jitter[..., 1])
+    white = np.clip(style.greyness + 2.4 * style.greyness * (1 - style.greyness) * (share[..., 2] - 0.5), 0.0, 1.0)
+    flat = [np.ascontiguousarray(part.reshape(-1), dtype=np.float32) for part in (width, shade, white, 0.25 + 0.75 * present)]
+    return points, outward, np.ascontiguousarray(placed[..., 6]), flat[0], flat[1], flat[2], flat[3]
 
 
-def _lash_row(head: HeadSurface, lid: _Lid, style: BrowStyle, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
-    """Lashes of one lid: points (n,4,3), outward (n,4,3), turning (n,4), width (n,)."""
-    count = _UPPER_LASHES if lid.upper else _LOWER_LASHES
-    share = rng.random((count, 3)).astype(np.float32)
-    jitter = rng.standard_normal((count, 2)).astype(np.float32)
-    s = (np.arange(count) + 0.15 + 0.7 * share[:, 0]) / count
-    s = 0.06 + 0.90 * s
-    margin = head.vertices[lid.vertices]
-    root = np.stack([np.interp(s, lid.along, margin[:, axis]) for axis in range(3)], axis=1)
-    normal = np.stack([np.interp(s, lid.along, head.normals[lid.vertices][:, axis]) for axis in range(3)], axis=1)
-    centre = head.vertices[lid.eye].mean(0)
-    away = root - centre
-    away /= np.linalg.norm(away, axis=1, keepdims=True)
-    fan = np.sign(centre[0]) * (s - 0.42)[:, None] * np.array([1.0, 0.0, 0.0])  # outer lashes lean outwards
-    lift = 1.0 if lid.upper else -1.0
-    first = 0.8 * away + 0.2 * normal + 0.55 * fan + np.array([0.0, -0.15 * lift, 0.55])
-    second = 0.35 * away + 0.5 * fan + np.array([0.0, 0.50 * lift, 0.65])
-    first /= np.linalg.norm(first, axis=1, keepdims=True)
-    second /= np.linalg.norm(second, axis=1, keepdims=True)
-    root = root + np.array([0.0, 0.0, 0.0006])
-    long = style.lash_length * (1.0 if lid.upper else 0.50) * (0.65 + 0.35 * np.sin(np.pi * np.clip(0.15 + 0.7 * s, 0, 1)))
-    long = long * (0.85 + 0.3 * share[:, 1]) * smoothstep(-0.1, 0.15, (style.lash_density - share[:, 2]).astype(np.float32))
-    points = np.empty((count, _LASH_KNOTS, 3), dtype=np.float32)
-    for knot in range(_LASH_KNOTS):
-        f = knot / (_LASH_KNOTS - 1)
-        bend = f - 0.5 * f * f, 0.5 * f * f
-        side = 0.06 * f * jitter[:, :1] * np.array([1.0, 0.0, 0.0])
-        points[:, knot] = root + long[:, None] * (first * bend[0] + 1.2 * second * bend[1] + side)
+def _lash_rows(head: HeadSurface, margin: _Margin, style: BrowStyle, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
+    """Lashes of all lids: points (n,4,3), outward (n,4,3), turning (n,4), width (n,)."""
+    count = len(margin.lid)
+    share = rng.random((count, 3), dtype=np.float32)
+    sway = rng.standard_normal(count, dtype=np.float32)
+    upper, lift = margin.upper, np.where(margin.upper, 1.0, -1.0).astype(np.float32)
+    s = 0.06 + 0.90 * (margin.place + 0.7 * share[:, 0] * margin.step)
+    # Each lid has an interval of its own on the line that is interpolated along.
+    at = _LID_STRIDE * margin.lid + s
+    surface = np.concatenate([head.vertices[margin.vertices], head.normals[margin.vertices]], axis=1)
+    found = np.stack([np.interp(at, margin.along, surface[:, axis]) for axis in range(6)], axis=1).astype(np.float32)
+    root, normal = found[:, :3], found[:, 3:]
+    centres = np.stack([head.vertices[eye].mean(0) for eye in margin.eyes])[margin.eye]
+    away = root - centres
+    away /= np.sqrt((away**2).sum(1, keepdims=True))
+    fan = (np.sign(centres[:, 0]) * (s - 0.42)).astype(np.float32)  # outer lashes lean outwards
+    first = 0.8 * away + 0.2 * normal
+    first[:, 0] += 0.55 * fan
+    first[:, 1] -= 0.15 * lift
+    first[:, 2] += 0.55
+    second = 0.35 * away
+    second[:, 0] += 0.5 * fan
+    second[:, 1] += 0.50 * lift
+    second[:, 2] += 0.65
+    first /= np.sqrt((first**2).sum(1, keepdims=True))
+    second /= np.sqrt((second**2).sum(1, keepdims=True))
+    root[:, 2] += 0.0006
+    long = style.lash_length * np.where(upper, 1.0, 0.50) * (0.65 + 0.35 * np.sin(np.pi * np.clip(0.15 + 0.7 * s, 0, 1)))
+    long = long * (0.85 + 0.3 * share[:, 1]) * smoothstep(-0.1, 0.15, style.lash_density - share[:, 2])
+    f = np.linspace(0.0, 1.0, _LASH_KNOTS, dtype=np.float32)[:, None]
+    course = first[:, None] * (f - 0.5 * f * f) + second[:, None] * (0.6 * f * f)
+    course[..., 0] += 0.06 * f[:, 0] * sway[:, None]
+    points = (root[:, None] + long[:, None, None] * course).astype(np.float32)
     outward = np.broadcast_to(np.array([0.0, 0.25, 1.0], dtype=np.float32), points.shape)
     turning = np.ones((count, _LASH_KNOTS), dtype=np.float32)
-    width = style.lash_width * (0.8 + 0.4 * share[:, 1]) * (1.0 if lid.upper else 0.7)
+    width = style.lash_width * (0.8 + 0.4 * share[:, 1]) * np.where(upper, 1.0, 0.7)
     return points, np.ascontiguousarray(outward), turning, width.astype(np.float32)
 
 
@@ -226,7 +256,7 @@ def _template(template: HeadTemplate) -> _BrowTemplate:
     # A parabola, so that single landmarks do not show.
     line = np.polyfit(np.linspace(0.0, 1.0, len(brow)), chart.coordinates(brow).astype(np.float64), 2)
     radius = float(np.linalg.norm(brow - centre, axis=1).mean())
-    return _BrowTemplate(chart, line, radius, _lids(template))
+    return _BrowTemplate(chart, line, radius, _Margin.of(_lids(template)))
 
 
 def _lids(template: HeadTemplate) -> tuple[_Lid, ...]:

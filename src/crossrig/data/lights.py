@@ -29,11 +29,11 @@ LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722])
 
 def sh_functions(direction: NDArray[np.floating]) -> NDArray[np.float64]:
     """The nine real SH functions (..., 9) of unit directions (..., 3)."""
-    x, y, z = (np.asarray(direction[..., axis], dtype=np.float64) for axis in range(3))
-    values = np.stack(
-        [np.ones_like(x), y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y],
-        axis=-1,
-    )
+    directions = np.asarray(direction, dtype=np.float64)
+    x, y, z = directions[..., 0], directions[..., 1], directions[..., 2]
+    values = np.empty((*directions.shape[:-1], 9))
+    for band, value in enumerate((1.0, y, z, x, x * y, y * z, 3 * z * z - 1, x * z, x * x - y * y)):
+        values[..., band] = value
     return np.asarray(values * np.array(SH_CONSTANTS))
 
 
@@ -59,9 +59,10 @@ class Lamp:
     def coefficients(self) -> NDArray[np.float64]:
         """(9, 3) coefficients with the cosine lobe over pi included."""
         spread = np.array([1.0, 1.0 - 0.35 * self.softness, 1.0 - 0.8 * self.softness])[_BAND]
-        lobe = COSINE_LOBE * spread * sh_functions(self.direction)
+        functions = sh_functions(self.direction)
+        lobe = COSINE_LOBE * spread * functions
         # A lamp is defined by what a facing white surface returns, so the widened lobe is rescaled to one at its centre.
-        peak = float(lobe @ sh_functions(self.direction))
+        peak = float(lobe @ functions)
         return np.outer(lobe / peak, np.array(self.colour))
 
 

@@ -172,17 +172,17 @@ def _scene_colours(scene: str, hue: float, saturation: float, lightness: float, 
     second_u, d = _uniform(other), _uniform(gap)
     if scene == "studio":
         tone = 0.14 + 0.72 * v**1.1
-        strong = 0.55 * s**3
+        strong = 0.36 * s**3
         return muted(u, strong, tone), muted(u + 0.05 * other, strong, tone * (0.25 + 0.5 * d)), muted(second_u, strong, tone)
     if scene == "wall":  # plaster, paint, wood
         tone = 0.28 + 0.6 * v
         wall_hue = 0.09 + 0.06 * hue if s < 0.75 else u
         panel = muted(0.07, 0.1 + 0.4 * d, tone * (0.45 + 0.45 * d))
-        return muted(wall_hue, 0.08 + 0.35 * s**2, tone), panel, muted(second_u, 0.45 * s, 0.25 + 0.5 * d)
+        return muted(wall_hue, 0.08 + 0.22 * s**2, tone), panel, muted(second_u, 0.36 * s, 0.25 + 0.5 * d)
     if scene in ("room", "window"):
         tone = 0.2 + 0.5 * v
-        base = muted(0.08 + 0.05 * hue, 0.12 + 0.3 * s, tone)
-        return base, muted(0.06 + 0.04 * other, 0.25 + 0.4 * s, 0.15 + 0.35 * d), muted(second_u, 0.2 + 0.4 * s**2, 0.3 + 0.45 * v)
+        base = muted(0.09 + 0.025 * hue, 0.06 + 0.22 * s**2, tone)
+        return base, muted(0.06 + 0.04 * other, 0.25 + 0.4 * s, 0.15 + 0.35 * d), muted(second_u, 0.1 + 0.35 * s**2, 0.3 + 0.45 * v)
     if scene == "greenery":
         leaf = 0.26 + 0.05 * math.tanh(hue)
         bright = 0.32 + 0.25 * v

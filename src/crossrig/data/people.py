@@ -357,7 +357,7 @@ def _hair_colour(z: NDArray[np.float64], traits: Traits) -> tuple[Colour, float]
     colour = colour * (1 - ginger) + ginger * np.array([0.23, 0.068, 0.022]) * math.exp(0.35 * light)
     dyed = 0.8 * switch(dye, 2.25, 0.1)
     tint = 0.5 + 0.5 * np.cos(3 * dye_hue + np.array([0.0, 2.1, 4.2]))
-    return _rgb(colour * (1 - dyed) + dyed * (0.02 + 0.3 * tint**2)), switch(traits.age + 9 * grey, 58, 8) * (1 - dyed)
+    return _rgb(colour * (1 - dyed) + dyed * (0.02 + 0.3 * tint**2)), switch(traits.age + 9 * grey, 64, 8) * (1 - dyed)
 
 
 #: Cut -> how common it is, how much more so per sd of femininity, on dark skin, and per 20 years beyond 40 (all in sd of the code).

@@ -6,7 +6,7 @@ The picture agrees with its label: vertices, light and camera are those of `rend
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Final, Literal
 
@@ -34,7 +34,7 @@ from crossrig.data.geometry import (
     Patch,
     vertex_normals,
 )  # fmt: skip
-from crossrig.data.hair import grow_hair
+from crossrig.data.hair import HairStyle, grow_hair
 from crossrig.data.lights import LUMINANCE
 from crossrig.data.people import Person, head_model
 from crossrig.data.shader import (
@@ -67,6 +67,7 @@ Ints = NDArray[np.int32]
 _SHADOW_SIZE: Final = 112
 _SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
+_FULL_DETAIL: Final = 230  # pixels of a picture that shows every ribbon
 _ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
 
 
@@ -82,7 +83,8 @@ class Studio:
     albedo_basis: Floats  # (48, V*3)
     occlusion: Floats  # (V,)
     fixed: Floats  # (V, ATTRIBUTES) attributes that no person changes
-    parts: NDArray[np.uint8]  # (F,)
+    drawn: Ints  # (F, 3) faces without the model's coarse lashes; the makers' replace them
+    drawn_parts: NDArray[np.uint8]  # (F,) their parts
     decode: Floats  # sRGB decoding table
 
 
@@ -105,15 +107,15 @@ def studio() -> Studio:
         landmarks=model.landmarks,
     )
     maps = skin_maps(template)
-    parts = template.face_part
+    drawn = template.face_part != LASHES
     fixed = _fixed_attributes(template, maps, model.occlusion.numpy(), model.eye_direction.numpy())
     grid = np.linspace(0, 1, 4097)
     decode = np.where(grid <= 0.04045, grid / 12.92, ((grid + 0.055) / 1.055) ** 2.4).astype(np.float32)
     return Studio(
         template=template, mean=_flat(model.mean.numpy()), shape_basis=_flat(model.shape_basis.numpy()),
         expression_basis=_flat(model.expression_basis.numpy()), albedo_mean=_flat(model.albedo_mean.numpy()),
-        albedo_basis=_flat(model.albedo_basis.numpy()), occlusion=model.occlusion.numpy().astype(np.float32), fixed=fixed, parts=parts,
-        decode=decode,
+        albedo_basis=_flat(model.albedo_basis.numpy()), occlusion=model.occlusion.numpy().astype(np.float32), fixed=fixed,
+        drawn=np.ascontiguousarray(template.faces[drawn]), drawn_parts=template.face_part[drawn].astype(np.uint8), decode=decode,
     )  # fmt: skip
 
 
@@ -185,9 +187,17 @@ def skin_colours(person: Person) -> Floats:
     return stage.decode[index].reshape(-1, 3)
 
 
-def accessories(person: Person, head: HeadSurface) -> list[Patch]:
-    """Everything a person carries on the head surface: hair, brows, beard, clothes."""
-    patches = [*make_clothes(head, person.clothes, person.rng(3)), *grow_hair(head, person.hair, person.rng(4))]
+def hair_for(style: HairStyle, size: int) -> HairStyle:
+    """The style with as many ribbons as a picture of `size` pixels can show: small pictures get fewer and wider ones."""
+    detail = min(max(size / _FULL_DETAIL, 0.55), 1.0)
+    ribbons, steps = round(style.ribbons * detail), max(round(style.steps * detail**0.5), 6)
+    return replace(style, ribbons=ribbons, width=style.width * detail**-0.75, steps=steps)
+
+
+def accessories(person: Person, head: HeadSurface, size: int = 256) -> list[Patch]:
+    """Everything a person carries on the head surface, for a picture of `size` pixels: hair, brows, beard, clothes."""
+    hair = hair_for(person.hair, size)
+    patches = [*make_clothes(head, person.clothes, person.rng(3)), *grow_hair(head, hair, person.rng(4))]
     patches += [grow_brows(head, person.brows, person.rng(5)), grow_lashes(head, person.brows, person.rng(6))]
     if person.beard is not None:
         patches += grow_beard(head, person.beard, person.rng(8))
@@ -215,10 +225,8 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
     translation = person.blocks["translation"]
     vertices = np.empty((starts[-1], 3), np.float32)
 
-    # The makers' lashes replace the head model's coarse ones.
-    drawn = stage.parts != LASHES
-    faces = [stage.template.faces[drawn], *(patch.faces + np.int32(start) for patch, start in zip(ordered, starts[1:-1], strict=True))]
-    material = [stage.parts[drawn], *(np.full(len(patch.faces), patch.material, np.uint8) for patch in ordered)]
+    faces = [stage.drawn, *(patch.faces + np.int32(start) for patch, start in zip(ordered, starts[1:-1], strict=True))]
+    material = [stage.drawn_parts, *(np.full(len(patch.faces), patch.material, np.uint8) for patch in ordered)]
     opaque = len(faces[0]) + sum(len(patch.faces) for patch in solid)
     joined = np.ascontiguousarray(np.concatenate(faces))
 
@@ -308,11 +316,13 @@ def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = Fa
     taps = disc_taps()
     crevices(visible.depth, 0.020 / 0.38 * samples / 2, 0.05, taps, openness)
     shadow_map, axes = key_shadow(scene, lamps[0].direction)
+    # Highlights of lamps that are all but off cannot be seen.
+    shining = [lamp for number, lamp in enumerate(lamps) if number == 0 or max(lamp.colour) > 0.02]
     out = np.zeros((samples, samples, 3), np.float32)
     shade(
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
         light.coefficients().astype(np.float32), lamps[0].coefficients().astype(np.float32),
-        np.stack([lamp.direction for lamp in lamps]), np.array([lamp.colour for lamp in lamps]),
+        np.stack([lamp.direction for lamp in shining]), np.array([lamp.colour for lamp in shining]),
         shadow_map, axes, _SHADOW_EXTENT, 0.6 + 3.0 * lamps[0].softness, taps, openness, person.clothes.patterns(), merge, out,
     )  # fmt: skip
     return out
@@ -351,7 +361,7 @@ def render_portrait(
 
         return render_toon(person, size, supersample)
     head = head_surface(person)
-    scene = assemble(person, head, accessories(person, head))
+    scene = assemble(person, head, accessories(person, head, size))
     visible = look_at(scene, size * supersample)
     linear = shade_scene(person, scene, visible, merge=supersample == 2)
     backdrop = paint_backdrop(person.backdrop, size, person.rng(7))

@@ -309,8 +309,8 @@ def tile_at(tile, u, v, channel):  # type: ignore[no-untyped-def]
     """Bilinear look-up with wrapping; u, v in tiles."""
     x = u * TILE_PIXELS
     y = v * TILE_PIXELS
-    i = int(floor(x))
-    j = int(floor(y))
+    i = floor(x)
+    j = floor(y)
     fx = x - i
     fy = y - j
     i &= TILE_PIXELS - 1
@@ -364,7 +364,7 @@ def shade(  # type: ignore[no-untyped-def]
             if t < 0:
                 continue
             kind = material[t]
-            strands = kind == HAIR or kind == BROW or kind == BEARD or kind == LASHES
+            strands = kind in (HAIR, BROW, BEARD, LASHES)
             for k in range(ATTRIBUTES):
                 attribute[k] = 0.0
             used = ATTRIBUTES if kind == SKIN else (A_AUX + 3 if kind == EYE else A_AUX)

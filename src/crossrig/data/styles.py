@@ -199,7 +199,7 @@ def toon_backdrop(person: Person, size: int) -> Floats:
 def render_toon(person: Person, size: int, supersample: int = 2) -> NDArray[np.uint8]:
     """The person as a toon: (size, size, 3) uint8 sRGB, same pose, expression and light as the photograph."""
     head = toon_head(head_surface(person))
-    scene = assemble(person, head, accessories(person, head))
+    scene = assemble(person, head, accessories(person, head, size))
     cut = np.isin(scene.material, (HAIR, BEARD))
     strands = np.unique(scene.faces[cut])
     # Thick hair is solid, thin stubble is left out.

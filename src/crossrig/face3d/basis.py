@@ -45,14 +45,24 @@ def principal_components(samples: Floats, count: int, weight: Floats | None = No
     return Basis(mean, components * sign[:, None], scores * sign, explained)
 
 
-def direction(scores: Floats, values: Floats) -> Floats:
+def direction(scores: Floats, values: Floats, fixed: tuple[Floats, ...] = ()) -> Floats:
     """Shortest step in coefficient space that raises a property by one standard deviation of the population.
 
-    `scores` (N, K) are whitened coefficients, `values` (N,) the property measured on the same people. With the
-    property's standardised regression weights w the step is w / |w|^2.
+    `scores` (N, K) are whitened coefficients, `values` (N,) the property measured on the same people. With the property's
+    standardised regression weights w the step is w / |w|^2. The properties `fixed` (N,) do not change along the step,
+    even if they go with this one in the population.
     """
+    weights = _weights(scores, values)
+    step = weights.copy()
+    if fixed:
+        held, _ = np.linalg.qr(np.stack([_weights(scores, item) for item in fixed], axis=1))
+        step -= held @ (held.T @ step)
+    return np.asarray(step / (weights @ step), dtype=np.float64)
+
+
+def _weights(scores: Floats, values: Floats) -> Floats:
     spread = values.std()
     if spread <= 0:
         raise ValueError("a property that never varies has no direction")
     weights, *_ = np.linalg.lstsq(scores, (values - values.mean()) / spread, rcond=None)
-    return np.asarray(weights / (weights @ weights), dtype=np.float64)
+    return np.asarray(weights, dtype=np.float64)

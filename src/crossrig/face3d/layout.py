@@ -113,7 +113,9 @@ def _eye_and_brow_seeds(surface: Floats, margin: Floats, outer: Floats, inner: F
     for index, lid, share in ((1, upper, 0.32), (2, upper, 0.68), (4, lower, 0.68), (5, lower, 0.32)):
         seeds[f"eye_right_{index}"] = lid[np.abs(lid[:, 0] - (outer[0] + share * width)).argmin()]
     # Brows: an arc above the eye, from the outer end to the head of the brow beside the nose; in eye widths.
-    for index, (share, height) in enumerate(((-0.15, 0.48), (0.114, 0.581), (0.403, 0.629), (0.719, 0.638), (1.004, 0.577))):
+    for index, (share, height) in enumerate(
+        ((-0.15, 0.48), (0.114, 0.581), (0.403, 0.629), (0.719, 0.638), (1.004, 0.577))
+    ):
         seeds[f"brow_right_{index}"] = _front(surface, outer[0] + share * width, middle + height * width)
     return seeds
 

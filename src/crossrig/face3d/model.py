@@ -103,9 +103,7 @@ class FaceModel(nn.Module):
             ("albedo", self.albedo_basis),
         ):
             if len(basis) != BLOCKS[block]:
-                raise UserError(
-                    f"The head model has {len(basis)} {block} components, not {BLOCKS[block]}; rebuild it."
-                )
+                raise UserError(f"The head model has {len(basis)} {block} components, not {BLOCKS[block]}; rebuild it.")
 
     @classmethod
     def load(cls, path: Path | str | None = None) -> FaceModel:

@@ -332,16 +332,21 @@ def _eye(angle: Floats, iris: Floats, a: dict[str, float]) -> Floats:
     return colour
 
 
-def measure_complexions(people: Complexions) -> dict[str, Floats]:
-    """Properties (N,) that become albedo controls."""
+def measure_complexions(people: Complexions, painted: Floats, layout: Layout) -> dict[str, Floats]:
+    """Properties (N,) that become albedo controls: amounts of paint, and redness where it is what one sees (N, V, 3)."""
     a = people.amounts
+
+    def redness(region: str) -> Floats:
+        colours = painted[:, layout.regions[region]].mean(axis=1)
+        return np.asarray(colours[:, 0] - colours[:, 1])
+
     return {
         "skinTone": a["melanin"],
         "blood": a["blood"],
         "yellowness": a["yellow"],
-        "cheekRedness": a["cheek_blood"] + a["blush"],
-        "noseRedness": a["nose_blood"],
-        "lipRedness": a["lip_blood"],
+        "cheekRedness": redness("cheeks") - redness("forehead"),
+        "noseRedness": redness("nose") - redness("forehead"),
+        "lipRedness": redness("lips") - redness("chin"),
         "lipstick": a["lipstick"],
         "browDarkness": a["brows"],
         "stubble": a["stubble"],
