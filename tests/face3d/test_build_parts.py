@@ -127,7 +127,7 @@ def test_a_floor_sees_the_whole_sky_and_a_covered_floor_does_not() -> None:
     faces = faces if normal[1] > 0 else faces[:, ::-1]
     kind = np.full(len(faces), parts.SKIN, dtype=np.uint8)
     assert ambient_occlusion(grid, faces, kind) == pytest.approx(np.ones(81), abs=0.005)
-    roof = np.concatenate([grid, grid + [0, 0.3, 0]])
+    roof = np.concatenate([grid, grid + np.array([0, 0.3, 0])])
     both = np.concatenate([faces, faces[:, ::-1] + 81])
     assert ambient_occlusion(roof, both, np.full(len(both), parts.SKIN, dtype=np.uint8))[40] < 0.3
     lashes = np.concatenate([kind, np.full(len(faces), parts.LASHES, dtype=np.uint8)])

@@ -79,7 +79,9 @@ def test_rotation_has_the_documented_sense(
 
 
 def test_head_turns_rigidly_and_shoulders_stay(model: FaceModel) -> None:
-    params = FaceParams.neutral().replace(rotation=torch.tensor([[0.3, 0.8, -0.3]]), translation=torch.tensor([[0.01, -0.02, 0.1]]))
+    params = FaceParams.neutral().replace(
+        rotation=torch.tensor([[0.3, 0.8, -0.3]]), translation=torch.tensor([[0.01, -0.02, 0.1]])
+    )
     still = model.vertices(FaceParams.neutral())[0]
     posed = model.vertices(params)[0] - params.translation
     face = model.regions["face"]
@@ -134,9 +136,9 @@ def test_normals_are_unit_length_and_point_outwards(model: FaceModel) -> None:
     drawn = model.faces.unique()
     assert torch.allclose(normals[drawn].norm(dim=1), torch.ones(len(drawn)), atol=1e-3)
     assert (normals[model.regions["helpers"]] == 0).all()
-    for name in ("scalp", "forehead", "cheeks"):
+    for name in ("scalp", "forehead", "cheeks", "chin"):
         region = model.regions[name]
-        assert ((normals[region] * vertices[0, region]).sum(1) > 0).float().mean() > 0.97
+        assert ((normals[region] * vertices[0, region]).sum(1) > 0).float().mean() > 0.97, name
     eye = model.regions["eye_left"]
     assert (normals[eye] * model.eye_direction[eye]).sum(1).min() > 0.9
 

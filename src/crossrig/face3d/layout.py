@@ -188,7 +188,8 @@ def _regions(
     weight = _rotation_weight(mean)
     outside = skin & ~masks["inside-mouth"]
     ears = masks["ears"]
-    scalp = outside & ~masks["face"] & ~ears & (weight > 0.9) & ((y > 0.012) | ((z < 0.0) & (y > -0.045)))
+    hairline = outside & ~masks["face"] & ~ears & (weight > 0.9) & ((y > 0.05) | (z < 0.045))  # not the eye sockets
+    scalp = hairline & ((y > 0.012) | ((z < 0.0) & (y > -0.045)))
     face = outside & ~ears & ~scalp & (weight > 0.9) & (z > 0.03)
     angle = np.degrees(np.arccos(np.clip(eye_direction[:, 2], -1, 1)))
     eye = of_part[parts.EYE]
