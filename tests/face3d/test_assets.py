@@ -73,5 +73,7 @@ def test_quads_are_cut_along_the_shorter_diagonal_and_keep_their_winding() -> No
     points = np.array([[0.0, 0, 0], [3, 0, 0], [4, 2, 0], [0, 1, 0]])
     triangles = triangulate(np.array([[0, 1, 2, 3]]), points)
     assert triangles.tolist() == [[0, 1, 3], [1, 2, 3]]
-    area = np.cross(points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]])
+    area = np.cross(
+        points[triangles[:, 1]] - points[triangles[:, 0]], points[triangles[:, 2]] - points[triangles[:, 0]]
+    )
     assert (area[:, 2] > 0).all()

@@ -1,4 +1,5 @@
-"""The pieces that build the head model: eyeballs, the mouth repair, people, skin and occlusion, each on small made-up meshes."""
+"""The pieces that build the head model: eyeballs, the mouth repair, people, skin and occlusion, each on small made-up
+meshes."""
 
 from __future__ import annotations
 

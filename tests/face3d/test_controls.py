@@ -37,7 +37,17 @@ def test_every_control_changes_its_attribute_and_no_other(name: str) -> None:
 def test_catalogue_is_complete_and_plain_data() -> None:
     assert set(EXPRESSION_UNITS) <= set(CONTROLS)
     assert {f"shape.{i}" for i in range(80)} | {f"albedo.{i}" for i in range(48)} <= set(CONTROLS)
-    assert {"age", "gender", "jawWidth", "noseLength", "lipFullness", "smile", "skinTone", "yaw", "light.azimuth"} <= set(CONTROLS)
+    assert {
+        "age",
+        "gender",
+        "jawWidth",
+        "noseLength",
+        "lipFullness",
+        "smile",
+        "skinTone",
+        "yaw",
+        "light.azimuth",
+    } <= set(CONTROLS)
     for name, control in CONTROLS.items():
         assert control.name == name
         assert control.minimum < control.maximum
@@ -68,7 +78,18 @@ def test_gaze_goes_to_opposite_units_of_the_two_eyes() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["jawWidth", "noseLength", "noseWidth", "mouthWidth", "lipFullness", "eyeSize", "eyeDistance", "browHeight", "faceWidth", "chinHeight"],
+    [
+        "jawWidth",
+        "noseLength",
+        "noseWidth",
+        "mouthWidth",
+        "lipFullness",
+        "eyeSize",
+        "eyeDistance",
+        "browHeight",
+        "faceWidth",
+        "chinHeight",
+    ],
 )
 def test_shape_controls_move_what_they_name_by_one_sd(model: FaceModel, name: str) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -96,7 +117,9 @@ def test_turning_the_light_equals_turning_the_normals_back() -> None:
     normals = torch.nn.functional.normalize(torch.randn(50, 3, generator=generator), dim=1)
     matrices = rotation_matrix(torch.randn(3, 3, generator=generator))
     turned = rotate_light(params, matrices).illumination.reshape(3, 9, 3)
-    expected = torch.stack([sh_basis(normals @ matrices[b]) @ params.illumination.reshape(3, 9, 3)[b] for b in range(3)])
+    expected = torch.stack(
+        [sh_basis(normals @ matrices[b]) @ params.illumination.reshape(3, 9, 3)[b] for b in range(3)]
+    )
     assert torch.allclose(sh_basis(normals) @ turned, expected, atol=1e-4)
 
 

@@ -113,7 +113,8 @@ def test_rotation_matrices_are_rotations() -> None:
 def test_pose_gradcheck() -> None:
     generator = torch.Generator().manual_seed(0)
     points, rotation, translation = (
-        torch.randn(*shape, dtype=torch.float64, generator=generator, requires_grad=True) for shape in ((2, 4, 3), (2, 3), (2, 3))
+        torch.randn(*shape, dtype=torch.float64, generator=generator, requires_grad=True)
+        for shape in ((2, 4, 3), (2, 3), (2, 3))
     )
     weight = torch.tensor([0.0, 0.3, 0.7, 1.0], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda v, r, t: pose(v, r, t, weight), (points, rotation, translation))
@@ -123,7 +124,9 @@ def test_all_blocks_of_the_mesh_receive_gradients(model: FaceModel) -> None:
     params = people(2, 4)
     leaves = {name: getattr(params, name).clone().requires_grad_() for name in BLOCKS}
     vertices = model.vertices(params.replace(**leaves))
-    (vertices.square().sum() + model.normals(vertices)[..., 0].sum() + model.albedo(params.replace(**leaves)).sum()).backward()
+    (
+        vertices.square().sum() + model.normals(vertices)[..., 0].sum() + model.albedo(params.replace(**leaves)).sum()
+    ).backward()
     for name in ("shape", "expression", "albedo", "rotation", "translation"):
         gradient = leaves[name].grad
         assert gradient is not None
@@ -227,7 +230,14 @@ def test_regions_are_symmetric_and_nested_as_named(model: FaceModel) -> None:
     assert sets["eye_left"] | sets["eye_right"] == sets["eyes"]
     assert sets["brow_left"] | sets["brow_right"] == sets["brows"] <= sets["face"]
     assert sets["pupils"] < sets["iris"] < sets["eyes"]
-    for a, b in (("scalp", "face"), ("face", "ears"), ("face", "neck"), ("neck", "body"), ("scalp", "ears"), ("lips", "nose")):
+    for a, b in (
+        ("scalp", "face"),
+        ("face", "ears"),
+        ("face", "neck"),
+        ("neck", "body"),
+        ("scalp", "ears"),
+        ("lips", "nose"),
+    ):
         assert not sets[a] & sets[b], (a, b)
     assert sets["helpers"] == set(range(len(model.mean))) - set(model.faces.unique().tolist())
 

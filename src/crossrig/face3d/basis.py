@@ -48,9 +48,9 @@ def principal_components(samples: Floats, count: int, weight: Floats | None = No
 def direction(scores: Floats, values: Floats, fixed: tuple[Floats, ...] = ()) -> Floats:
     """Shortest step in coefficient space that raises a property by one standard deviation of the population.
 
-    `scores` (N, K) are whitened coefficients, `values` (N,) the property measured on the same people. With the property's
-    standardised regression weights w the step is w / |w|^2. The properties `fixed` (N,) do not change along the step,
-    even if they go with this one in the population.
+    `scores` (N, K) are whitened coefficients, `values` (N,) the property measured on the same people. With the
+    property's standardised regression weights w the step is w / |w|^2. The properties `fixed` (N,) do not change along
+    the step, even if they go with this one in the population.
     """
     weights = _weights(scores, values)
     step = weights.copy()

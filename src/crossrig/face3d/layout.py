@@ -72,8 +72,8 @@ def _rotation_weight(mean: Floats) -> Floats:
 def _lid_margin(mean: Floats, skin: Flags, eye: Flags) -> tuple[Floats, Floats, Floats]:
     """(n, 3) points of an eye's lid margin, and its outer and inner corner (3,) for a right eye (outer = smallest x).
 
-    The margin is where lid skin close to the eyeball comes nearest to the eye's axis: of all vertices within 9 degrees about it. The
-    corners are the extremes of the skin that lies on the front of the eyeball.
+    The margin is where lid skin close to the eyeball comes nearest to the eye's axis: of all vertices within 9 degrees
+    about it. The corners are the extremes of the skin that lies on the front of the eyeball.
     """
     centre, radius = fit_sphere(mean[eye])
     offset = mean[skin] - centre
@@ -188,9 +188,11 @@ def _regions(
     weight = _rotation_weight(mean)
     outside = skin & ~masks["inside-mouth"]
     ears = masks["ears"]
-    hairline = outside & ~masks["face"] & ~ears & (weight > 0.9) & ((y > 0.05) | (z < 0.045))  # not the eye sockets
-    scalp = hairline & ((y > 0.012) | ((z < 0.0) & (y > -0.045)))
-    face = outside & ~ears & ~scalp & (weight > 0.9) & (z > 0.03)
+    # Skin that MakeHuman's face mask leaves out lies under hair, below the nape, or inside the eye sockets.
+    unmasked = outside & ~masks["face"] & ~ears & (weight > 0.9)
+    sockets = unmasked & (y > 0.012) & (y <= 0.05) & (z >= 0.045)
+    scalp = unmasked & ~sockets & ((y > 0.012) | ((z < 0.0) & (y > -0.045)))
+    face = outside & ~ears & ~scalp & ~sockets & (weight > 0.9) & (z > 0.03)
     angle = np.degrees(np.arccos(np.clip(eye_direction[:, 2], -1, 1)))
     eye = of_part[parts.EYE]
 

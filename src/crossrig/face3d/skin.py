@@ -333,7 +333,8 @@ def _eye(angle: Floats, iris: Floats, a: dict[str, float]) -> Floats:
 
 
 def measure_complexions(people: Complexions, painted: Floats, layout: Layout) -> dict[str, Floats]:
-    """Properties (N,) that become albedo controls: amounts of paint, and redness where it is what one sees (N, V, 3)."""
+    """Properties (N,) that become albedo controls: amounts of paint, and redness where it is what one sees (N, V,
+    3)."""
     a = people.amounts
 
     def redness(region: str) -> Floats:
