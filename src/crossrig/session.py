@@ -60,9 +60,9 @@ class Effort:
 
     trial_steps: int = 20
     """Steps in each domain before one is chosen (``domain="auto"``)."""
-    steps: int = 80
+    steps: int = 25
     """Steps of the optimisation in W+."""
-    tuning_steps: int = 30
+    tuning_steps: int = 180
     """Steps of pivotal tuning of the generator; 0 leaves it as it is."""
     passes: int = 2
     """Passes of the latent manipulation networks; each corrects what T finds missing after the one before."""
