@@ -81,10 +81,8 @@ def _chunks(count: int, first: int, seed: int, size: int, style: Style, workers:
     """Chunks of examples in order."""
     ranges = [range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)]
     make = partial(_make_chunk, seed=seed, size=size, style=style)
-    if workers == 1:
-        yield from map(make, ranges)
-        return
-    # Fresh processes: forked ones can hang when the parent has used OpenMP threads.
+    # Fresh processes, even a single one: matrix products round differently with the number of BLAS threads, which is one
+    # in every worker whatever the parent uses; and forked ones can hang when the parent has used OpenMP threads.
     with _single_threads(), ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: list[Future[list[Example]]] = []
         for indices in ranges:
