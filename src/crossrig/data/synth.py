@@ -111,7 +111,8 @@ def synthesise(
     """Write `count` labelled portraits (numbers first .. first+count-1 of stream `seed`) as a ZIP in `outdir`; returns its path.
 
     The ZIP holds uncompressed entries: PNGs `00000/img00000000.png` ..., `dataset.json` ({"labels": [[name, 213 numbers], ...]}, as
-    stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `workers`: processes (default: all cores).
+    stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `workers`: processes (default: all cores);
+    they are started afresh, so a script that calls this needs the usual `if __name__ == "__main__"`.
     Raises UserError for sizes or counts out of range, an unknown style, or when the archive exists already.
     """
     if count < 1:

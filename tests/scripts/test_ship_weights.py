@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from crossrig import checkpoint
+from crossrig.errors import UserError
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    path = Path(__file__).parents[2] / "scripts" / "ship_weights.py"
+    spec = importlib.util.spec_from_file_location("ship_weights", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "assets")
+    return module
+
+
+def test_floats_are_halved_and_the_rest_is_kept(script: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "run.safetensors"
+    checkpoint.save(source, {"weight": torch.tensor([0.5, 1.0]), "index": torch.tensor([70000])}, {"kind": "judge"})
+    tensors, header = checkpoint.load(script.ship("judge", source))
+    assert header == {"kind": "judge"}
+    assert tensors["weight"].dtype == torch.float16
+    assert tensors["index"].tolist() == [70000]
+
+
+def test_values_too_large_for_half_precision_are_refused(script: ModuleType, tmp_path: Path) -> None:
+    source = tmp_path / "run.safetensors"
+    checkpoint.save(source, {"weight": torch.tensor([1e6])}, {"kind": "judge"})
+    with pytest.raises(UserError, match="half precision"):
+        script.ship("judge", source)
+    assert not (tmp_path / "assets").exists()
