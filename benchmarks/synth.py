@@ -75,7 +75,7 @@ def pyrender_milliseconds(count: int, size: int) -> float | None:
     scene.add(pyrender.DirectionalLight(intensity=3.0))
     pose = np.eye(4)
     pose[2, 3] = 1.6
-    scene.add(pyrender.PerspectiveCamera(yfov=2 * np.arctan(0.19 / 1.6)), pose=pose)
+    scene.add(pyrender.PerspectiveCamera(yfov=2 * np.arctan(Camera().half_height / Camera().distance)), pose=pose)
     renderer = pyrender.OffscreenRenderer(size, size)
     try:
         renderer.render(scene)

@@ -10,7 +10,7 @@ from crossrig.render.camera import Camera, pixel_centres
 
 
 def test_centre_and_edges_of_the_frame() -> None:
-    corners = torch.tensor([[0.0, 0.0, 0.0], [0.19, 0.0, 0.0], [0.0, 0.19, 0.0], [-0.19, -0.19, 0.0]])
+    corners = torch.tensor([[0.0, 0.0, 0.0], [0.125, 0.0, 0.0], [0.0, 0.125, 0.0], [-0.125, -0.125, 0.0]])
     expected = torch.tensor([[0.0, 0.0, 1.6], [1.0, 0.0, 1.6], [0.0, 1.0, 1.6], [-1.0, -1.0, 1.6]])
     torch.testing.assert_close(Camera().project(corners), expected)
 
@@ -44,7 +44,7 @@ def test_pixel_centres() -> None:
     np.testing.assert_allclose(y, [0.75, 0.25, -0.25, -0.75])
 
 
-@pytest.mark.parametrize("arguments", [(0.0, 0.19), (1.6, -1.0)])
+@pytest.mark.parametrize("arguments", [(0.0, 0.125), (1.6, -1.0)])
 def test_impossible_cameras_are_refused(arguments: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="positive distance"):
         Camera(*arguments)

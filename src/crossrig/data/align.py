@@ -1,6 +1,6 @@
 """Cutting a head out of a picture as the renderer's camera frames it, and putting an edited head back.
 
-The camera of the face model (``render/camera.py``) shows a square of 0.38 m at the depth of the head's origin, the
+The camera of the face model (``render/camera.py``) shows a square of 0.25 m at the depth of the head's origin, the
 midpoint between the ear canals. A :class:`Framing` says where that square lies in a picture; :func:`crop` cuts it out,
 reflecting the picture where the square leaves it; :func:`paste_back` blends an edited version into the original.
 """
@@ -30,7 +30,7 @@ class Framing:
     """Centre: the projected origin of the head."""
     y: float
     half: float
-    """Half the side: 0.19 m at the depth of the head."""
+    """Half the side: 0.125 m at the depth of the head."""
 
 
 @dataclass(frozen=True)

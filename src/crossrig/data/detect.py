@@ -37,7 +37,7 @@ HALF_RANGE = (20.0, 66.0)
 """Half sides, in pixels of a pyramid level, that the network is trained to find there."""
 
 # A dlib box (brows to chin) as a framing, in box widths.
-_DLIB_HALF = 1.275
+_DLIB_HALF = 0.84
 _DLIB_UP = 0.0625
 _DLIB_SMALL = 1000  # longer side, px, up to which the picture is doubled so that faces of 40 px are found
 _DLIB_LARGE = 2000  # longer side, px, down to which larger pictures are reduced

@@ -67,7 +67,7 @@ Ints = NDArray[np.int32]
 _SHADOW_SIZE: Final = 112
 _SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
-_FULL_DETAIL: Final = 230  # pixels of a picture that shows every ribbon
+_FULL_DETAIL: Final = 160  # pixels of a picture that shows every ribbon
 _ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
 
 
@@ -314,7 +314,7 @@ def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = Fa
     lamps = light.lamps
     openness = np.empty((samples // 2, samples // 2), np.float32)
     taps = disc_taps()
-    crevices(visible.depth, 0.020 / 0.38 * samples / 2, 0.05, taps, openness)
+    crevices(visible.depth, 0.020 / (2 * Camera().half_height) * samples / 2, 0.05, taps, openness)
     shadow_map, axes = key_shadow(scene, lamps[0].direction)
     # Highlights of lamps that are all but off cannot be seen.
     shining = [lamp for number, lamp in enumerate(lamps) if number == 0 or max(lamp.colour) > 0.02]

@@ -22,7 +22,7 @@ class Camera:
     """
 
     distance: float = 1.6
-    half_height: float = 0.19
+    half_height: float = 0.125
 
     def __post_init__(self) -> None:
         if not (self.distance > 0 and self.half_height > 0):
