@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +55,28 @@ def test_notes_say_what_was_done(networks: Networks, astronaut: np.ndarray, tmp_
     assert {what for what, _, _ in told} == {"trying human", "trying toon", "inverting", "tuning"}
 
 
-def test_no_edit_gives_the_inversion(session: EditSession, astronaut: np.ndarray) -> None:
+def test_no_edit_gives_the_picture(session: EditSession, astronaut: np.ndarray) -> None:
     session.reset()
-    assert np.array_equal(session.render_crop(), session.inverted_crop())
+    assert np.array_equal(session.generated_crop(), session.inverted_crop())
+    apart = np.abs(session.render().astype(int) - astronaut)
+    assert apart.max() <= 1
+
+
+def test_an_edit_changes_the_head_only(session: EditSession, astronaut: np.ndarray) -> None:
+    session.reset()
+    session.edit({"yaw": 30.0})
     picture = session.render()
+    session.reset()
     assert picture.shape == astronaut.shape
-    assert np.array_equal(picture[300:], astronaut[300:])  # far from the head nothing changes
+    assert np.array_equal(picture[300:], astronaut[300:])
     assert not np.array_equal(picture[60:160, 180:260], astronaut[60:160, 180:260])
+
+
+def test_without_detail_the_inversion_is_shown(networks: Networks, astronaut: np.ndarray) -> None:
+    plain = EditSession("human", networks=networks, effort=replace(QUICK, detail=False))
+    plain.set_image(astronaut)
+    assert np.array_equal(plain.render_crop(), plain.inverted_crop())
+    assert np.array_equal(plain.render_crop(), plain.generated_crop())
 
 
 def test_edits_accumulate_replace_and_reset(session: EditSession) -> None:

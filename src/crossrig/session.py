@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -33,6 +34,7 @@ from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.inversion.detail import carry, head_motion
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
@@ -51,6 +53,7 @@ UNITS: Mapping[str, str] = {
     "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
 }  # fmt: skip
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
+_FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
 _HOPELESS = 2.0  # an inversion whose perceptual distance is above this shows another face
 
 
@@ -66,6 +69,8 @@ class Effort:
     """Steps of pivotal tuning of the generator; 0 leaves it as it is."""
     passes: int = 2
     """Passes of the latent manipulation networks; each corrects what T finds missing after the one before."""
+    detail: bool = True
+    """Whether what the generator does not know of a picture is carried along with the head (``inversion.detail``)."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class Change:
     commanded: float
     """Distance from the parameters read to those commanded, in ``unit``."""
     judged: float
-    """Distance between the judge's readings of the inverted and of the edited picture."""
+    """Distance between the judge's readings of the picture before and after the edit."""
     followed: float | None
     """Share of the commanded way that the judged change went in the commanded direction; None where nothing was commanded."""
     unit: str
@@ -138,6 +143,18 @@ class _Subject:
     generator: Generator  # the domain's, or a copy tuned to the picture
     inversion: Inversion
     params: FaceParams
+    detail: Tensor  # (1, 3, D, D): the cut out head minus its inversion, D at least R
+
+    def unedited(self) -> Tensor:
+        """(1, 3, D, D): the inversion and the detail it lacks."""
+        return _enlarge(self.inversion.image, self.detail.shape[-1]) + self.detail
+
+
+def _enlarge(image: Tensor, side: int) -> Tensor:
+    """A picture (1, 3, R, R) at side x side pixels."""
+    if image.shape[-1] == side:
+        return image
+    return F.interpolate(image, (side, side), mode="bicubic", align_corners=False)
 
 
 class EditSession:
@@ -196,9 +213,18 @@ class EditSession:
             with torch.no_grad():
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
         params = networks.rig.predict(inversion.s)
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params)
+        detail = self._detail_of(picture, cut, inversion.image)
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, detail)
         self._values = {}
         return [*picture.notes, *notes]
+
+    def _detail_of(self, picture: Picture, cut: Crop, inverted: Tensor) -> Tensor:
+        """What the inversion (1, 3, R, R) lacks, at the picture's own resolution up to ``_FINEST``."""
+        if not self.effort.detail:
+            return torch.zeros_like(inverted)
+        side = min(max(cut.side, inverted.shape[-1]), _FINEST)
+        fine = to_tensor(crop(picture.pixels, cut.framing, side).image).to(self.device)
+        return fine - _enlarge(inverted, side)
 
     def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
@@ -263,13 +289,25 @@ class EditSession:
         return controls.apply(self._subject.params, self._values)
 
     @torch.no_grad()
-    def _edited(self) -> Tensor:
+    def _generated(self) -> Tensor:
         """(1, 3, R, R): the generator's picture under the controls set so far."""
         subject = self._subject
         if not self._values:
             return subject.inversion.image
         s = self.networks.rig.edit(subject.inversion.s, self.edited_params, passes=self.effort.passes)
         return subject.generator.synthesise(s)
+
+    @torch.no_grad()
+    def _edited(self) -> Tensor:
+        """(1, 3, D, D): the generator's picture under the controls set so far, with the detail of the picture given."""
+        subject = self._subject
+        if not self._values:
+            return subject.unedited()
+        side = subject.detail.shape[-1]
+        made = _enlarge(self._generated(), side)
+        if not self.effort.detail:
+            return made
+        return made + carry(subject.detail, head_motion(self.networks.model, subject.params, self.edited_params, side))
 
     # -- pictures ---------------------------------------------------------------------------------------------------
 
@@ -279,8 +317,12 @@ class EditSession:
         return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._edited()))
 
     def render_crop(self) -> Pixels:
-        """The edited head as the generator makes it, (R, R, 3) uint8."""
+        """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
         return to_pixels(self._edited())
+
+    def generated_crop(self) -> Pixels:
+        """The edited head as the generator makes it, (R, R, 3) uint8."""
+        return to_pixels(self._generated())
 
     def input_crop(self) -> Pixels:
         """The head as it was cut out of the picture, (R, R, 3) uint8."""
@@ -305,7 +347,7 @@ class EditSession:
     def judged(self) -> Judgement:
         """What was commanded against what the judge, a network that took no part in the edit, sees between before and after."""
         networks, subject = self.networks, self._subject
-        before = networks.judge.predict(subject.inversion.image.clamp(-1, 1))
+        before = networks.judge.predict(subject.unedited().clamp(-1, 1))
         after = networks.judge.predict(self._edited().clamp(-1, 1))
         start, goal = subject.params, self.edited_params
         attributes = {name: self._change(name, start, goal, before, after) for name in ATTRIBUTES}

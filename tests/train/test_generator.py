@@ -13,8 +13,9 @@ from PIL import Image
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
-from crossrig.train.generator import GeneratorTraining, learning_rate_factor, mix_styles, multiscale_l1, train
+from crossrig.train.generator import GeneratorTraining, learning_rate_factor, mix_styles, multiscale_l1, swap_torgb, train
 from crossrig.train.run import read_log
 
 
@@ -120,6 +121,16 @@ def test_mixed_styles_take_fine_layers_from_another_sample() -> None:
     torch.testing.assert_close(mixed[:, 0], w)
     assert not torch.equal(mixed[:, -1], w)
     torch.testing.assert_close(mix_styles(w, layers=6, probability=0.0), w[:, None].expand(8, 6, 4))
+
+
+def test_swapped_torgb_styles_come_from_the_next_code_and_nothing_else_does() -> None:
+    space = StyleSpace(8, (6, 4))
+    s = torch.randn(3, space.size)
+    own, swapped, untouched = space.split(s), space.split(swap_torgb(space, s, 1.0)), swap_torgb(space, s, 0.0)
+    assert torch.equal(untouched, s)
+    for layer in space.layers:
+        expected = own[layer.name].roll(1, 0) if layer.kind == "torgb" else own[layer.name]
+        assert torch.equal(swapped[layer.name], expected)
 
 
 def test_learning_rate_rises_then_falls() -> None:

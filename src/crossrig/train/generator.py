@@ -27,6 +27,7 @@ from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.losses import hinge_discriminator, hinge_generator
 from crossrig.gan.projected import ProjectedDiscriminator
+from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
 from crossrig.sheets import save_grid
 from crossrig.train.memory import keep_freed_memory
@@ -59,6 +60,7 @@ class GeneratorTraining:
     augment_probability: float = setting(0.5, "share of the pictures augmented before the discriminator sees them")
     adversarial_weight: float = setting(0.15, "weight of the adversarial loss beside L1")
     mixing: float = setting(0.5, "share of the style-mixed samples that really mix")
+    torgb_swap: float = setting(0.5, "share of the known portraits painted with another person's toRGB styles (see swap_torgb)")
     ema_kimg: float = setting(1.0, "half-life of the averaged generator")
     limit: int | None = setting(None, "read at most this many portraits of each archive")
     init: Path | None = setting(None, "generator of the same or a lower resolution to begin with")
@@ -87,6 +89,17 @@ def mix_styles(w: Tensor, layers: int, probability: float) -> Tensor:
     coarse = torch.arange(layers)[None, :, None] < crossover  # (B, layers, 1)
     whole = torch.rand(batch, 1, 1) > probability
     return torch.where(coarse | whole, w[:, None], w[torch.randperm(batch)][:, None])
+
+
+def swap_torgb(space: StyleSpace, s: Tensor, share: float) -> Tensor:
+    """Style codes (B,S) in which a share of the codes has the toRGB styles of the next one.
+
+    Painting the same portrait from such codes teaches the convolutions to hold all colour and light. Left to itself a generator trained
+    on known portraits puts half of them into toRGB, whose styles the rig never edits (CDDFM3D, section 3.3).
+    """
+    chosen = torch.rand(len(s), 1) < share  # (B,1)
+    torgb = space.mask([layer.name for layer in space.layers if layer.kind == "torgb"])  # (S,)
+    return torch.where(chosen & torgb, s.roll(1, 0), s)
 
 
 def learning_rate_factor(images: int, total: int) -> float:
@@ -158,7 +171,8 @@ def train(config: GeneratorTraining) -> Path:
             w = generator.map(z_from_code(codes, rotation))  # (B,W)
             if not config.hold_latent:
                 generator.track_w(w)
-            fake = generator.synthesise(generator.affine(w), noise="random")  # (B,3,R,R)
+            s = swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap)  # (B,S)
+            fake = generator.synthesise(s, noise="random")  # (B,3,R,R)
             pixel, feature = multiscale_l1(fake, real), perceptual(fake, real).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
