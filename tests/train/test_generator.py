@@ -124,7 +124,7 @@ def test_mixed_styles_take_fine_layers_from_another_sample() -> None:
 
 
 def test_swapped_torgb_styles_come_from_the_next_code_and_nothing_else_does() -> None:
-    space = StyleSpace(8, (6, 4))
+    space = StyleSpace(8, {4: 6, 8: 4})
     s = torch.randn(3, space.size)
     own, swapped, untouched = space.split(s), space.split(swap_torgb(space, s, 1.0)), swap_torgb(space, s, 0.0)
     assert torch.equal(untouched, s)
