@@ -13,9 +13,13 @@ from PIL import Image
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import PACKED_SIZE
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
-from crossrig.train.generator import GeneratorTraining, learning_rate_factor, mix_styles, multiscale_l1, swap_torgb, train
+from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
+from crossrig.rig.weights import save_reconstruction
+from crossrig.train.generator import GeneratorTraining, Reader, learning_rate_factor, mix_styles, multiscale_l1, swap_torgb, train
 from crossrig.train.run import read_log
 
 
@@ -131,6 +135,31 @@ def test_swapped_torgb_styles_come_from_the_next_code_and_nothing_else_does() ->
     for layer in space.layers:
         expected = own[layer.name].roll(1, 0) if layer.kind == "torgb" else own[layer.name]
         assert torch.equal(swapped[layer.name], expected)
+
+
+def test_reader_finds_nothing_between_equal_pictures_and_pulls_on_the_painted_one_only() -> None:
+    torch.manual_seed(0)
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16))
+    torch.nn.init.normal_(network.out.weight, std=0.3)
+    reader = Reader(network, FaceModel.load(), torch.randn(8, PACKED_SIZE))
+    real = torch.rand(2, 3, 32, 32) * 2 - 1
+    fake = (real + 0.3 * torch.randn(2, 3, 32, 32)).requires_grad_()
+    assert float(reader(real, real)) == 0.0
+    found = reader(fake, real)
+    found.backward()
+    assert float(found.detach()) > 0.0
+    assert fake.grad is not None
+    assert float(fake.grad.abs().max()) > 0.0
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_a_reader_takes_part_in_training(tmp_path: Path, archive: Path) -> None:
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16))
+    save_reconstruction(tmp_path / "reader.safetensors", network, {"role": "reconstruction"})
+    train(replace(_config(tmp_path, archive), reader=tmp_path / "reader.safetensors", reader_every=1))
+    logged = [entry for entry in read_log(tmp_path / "run") if "read" in entry]
+    assert logged
+    assert all(np.isfinite(entry["read"]) for entry in logged)
 
 
 def test_learning_rate_rises_then_falls() -> None:

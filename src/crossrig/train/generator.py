@@ -4,6 +4,9 @@ Two stages, one loop. *Supervised*: z contains the code of a portrait (`gan.code
 z is known and multi-scale L1 plus a perceptual distance train it, with no game to balance. *Adversarial* (Projected
 GAN, Sauer 2021, section 3): a projected discriminator sharpens what L1 leaves blurred, on the paired pictures and on
 style-mixed ones, while the supervised loss keeps the variety and the meaning of z. The result is an ordinary StyleGAN2.
+
+Mouths and eyes are few pixels and yet most of an expression: with a `reader`, a frozen reconstruction network, the painted picture must
+also read as the portrait does (imitative learning, DiscoFaceGAN, Deng 2020, section 3.2; there with rendered pictures).
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from crossrig.config import setting
 from crossrig.data.portrait_set import load_portraits
 from crossrig.domains.finetune import hold_latent_space
 from crossrig.errors import UserError
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.augment import Augmentation
 from crossrig.gan.codes import code_rotation, z_from_code
@@ -29,12 +34,18 @@ from crossrig.gan.losses import hinge_discriminator, hinge_generator
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
+from crossrig.rig.losses import BlockLosses, average
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import Units
+from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.warm_start import warm_mapping
 
+#: Expressions count more in what the reader finds: they are what pixels neglect.
+READER_WEIGHTS = {"expression": 2.0}
 _HELD = 32  # known people, and as many free samples, painted in every sheet
 
 
@@ -63,6 +74,9 @@ class GeneratorTraining:
     torgb_swap: float = setting(0.5, "share of the known portraits painted with another person's toRGB styles (see swap_torgb)")
     ema_kimg: float = setting(1.0, "half-life of the averaged generator")
     limit: int | None = setting(None, "read at most this many portraits of each archive")
+    reader: Path | None = setting(None, "reconstruction network that must read the same parameters in both pictures; none: not asked")
+    reader_weight: float = setting(1.0, "weight of what the reader finds different")
+    reader_every: int = setting(2, "steps from one reading to the next")
     init: Path | None = setting(None, "generator of the same or a lower resolution to begin with")
     hold_latent: bool = setting(False, "latent-consistent fine-tuning of --init (domains/finetune.py) on pictures of another domain")
     seed: int = setting(0, "seed")
@@ -108,6 +122,21 @@ def learning_rate_factor(images: int, total: int) -> float:
     return rise * (0.05 + 0.95 * 0.5 * (1.0 + math.cos(math.pi * min(1.0, images / total))))
 
 
+class Reader:
+    """A frozen reconstruction network that compares what it reads in two batches of pictures (B,3,R,R)."""
+
+    def __init__(self, network: Reconstruction, model: FaceModel, labels: Tensor) -> None:
+        """`labels` (N,213): the population whose spreads the differences are measured in."""
+        self.network = network.eval().requires_grad_(False)
+        self.blocks = BlockLosses(Units.of(model), FaceParams.unpack(labels))
+
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Mean squared difference of the readings, about 1 for pictures of people who have nothing to do with each other."""
+        with torch.no_grad():
+            wanted = FaceParams.unpack(self.network(real))
+        return average(self.blocks(FaceParams.unpack(self.network(fake)), wanted), READER_WEIGHTS)
+
+
 def _start(config: GeneratorTraining) -> Generator:
     settings = GeneratorConfig(
         resolution=config.resolution,
@@ -135,16 +164,17 @@ def train(config: GeneratorTraining) -> Path:
         z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
         rotation = code_rotation(z_dim)
         perceptual = PerceptualDistance(config.perceptual_size)
+        reader = Reader(load_reconstruction(config.reader), FaceModel.load(), portraits.labels) if config.reader else None
         discriminator = ProjectedDiscriminator(size=config.discriminator_size)
         # weak colour changes and no holes: stronger ones leak into the samples
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
-        average = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
+        averaged = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
         trained = hold_latent_space(generator) if config.hold_latent else list(generator.parameters())
         optimiser = torch.optim.Adam(trained, lr=config.lr, betas=(0.9, 0.99))
         critic = torch.optim.Adam(discriminator.parameters(), lr=config.discriminator_lr, betas=(0.0, 0.99))
         parts: dict[str, Part] = {
             "generator": generator,
-            "average": average.module,
+            "average": averaged.module,
             "discriminator": discriminator,
             "optimiser": optimiser,
             "critic": critic,
@@ -156,7 +186,7 @@ def train(config: GeneratorTraining) -> Path:
             restore(latest[1], parts)
         elif config.init is None and config.warm_steps:
             explained = warm_mapping(generator, portraits, rotation, config.warm_steps)
-            average.module.load_state_dict(generator.state_dict())
+            averaged.module.load_state_dict(generator.state_dict())
             run.say(f"the mapping network explains {explained:.0%} of what it should tell about unseen portraits")
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         total, batch = round(1000 * config.kimg), config.batch
@@ -176,6 +206,10 @@ def train(config: GeneratorTraining) -> Path:
             pixel, feature = multiscale_l1(fake, real), perceptual(fake, real).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
+            if reader is not None and (images // batch) % config.reader_every == 0:
+                read = reader(fake, real)
+                loss = loss + config.reader_weight * read
+                figures["read"] = read.item()
             if adversarial := images >= 1000 * config.supervised_kimg:
                 half = batch // 2
                 others = generator.map(torch.randn(batch - half, z_dim))
@@ -206,7 +240,7 @@ def train(config: GeneratorTraining) -> Path:
                 figures["apart"] = apart.item()
 
             images += batch
-            average.update(generator, batch, images)
+            averaged.update(generator, batch, images)
             run.progress(images, total, **figures)
             if not math.isfinite(figures["l1"]):
                 raise UserError(f"{config.outdir}: training diverged at {images} images; give the same command with a lower --lr.")
@@ -214,14 +248,14 @@ def train(config: GeneratorTraining) -> Path:
                 run.log(images, **figures)
             if (images // batch) % max(1, round(1000 * config.sheet_kimg / batch)) == 0 or images >= total:
                 with torch.no_grad():
-                    sheet = average.module(held_z)
+                    sheet = averaged.module(held_z)
                 truth = portraits.pictures[:_HELD].float() / 127.5 - 1.0
                 save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth, sheet]), columns=16)
             if run.due(config.checkpoint_seconds) or images >= total:
                 run.save(images, collect(parts))
-                save_generator(path, average.module, header_facts(config, images, code_size))
+                save_generator(path, averaged.module, header_facts(config, images, code_size))
         run.save(images, collect(parts))
-        save_generator(path, average.module, header_facts(config, images, code_size))
+        save_generator(path, averaged.module, header_facts(config, images, code_size))
         return path
 
 
