@@ -18,7 +18,7 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.render.camera import Camera
 from crossrig.render.face import render_face
-from crossrig.render.rasterise import raster_kernel, raster_reference
+from crossrig.render.zbuffer import raster_kernel, raster_reference
 
 Points = NDArray[np.float32]
 Faces = NDArray[np.int32]

@@ -21,6 +21,7 @@ from crossrig.data import portraits
 from crossrig.data.backdrops import paint_backdrop
 from crossrig.data.people import person, sample_code
 from crossrig.data.synth import label_numbers, make_example, synthesise
+from crossrig.render.camera import Camera
 
 T = TypeVar("T")
 

@@ -18,6 +18,7 @@ FOLDER_VARIABLE = "CROSSRIG_ASSETS"
 ASSETS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "head": ("3D face model", "python scripts/build_face_model.py"),
+        "scalp": ("hair roots and the space around the head", "python scripts/build_scalp.py"),
         "generator-human": ("human generator", "crossrig train generator"),
         "generator-toon": ("toon generator", "crossrig train toon"),
         "reconstruction": ("picture -> face parameters", "crossrig train reconstruction"),

@@ -12,13 +12,16 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from crossrig.errors import UserError
+
+if TYPE_CHECKING:  # reading arrays, and saying what a file is, must not cost the start of torch
+    import torch
 
 HEADER_KEY = "crossrig"
 
@@ -30,6 +33,8 @@ def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[
     `path`: a reader, or a run killed half-way, sees the old file or the new one and never a part of one.
     Tensors are stored contiguously, on the CPU, with their own dtype. Raises TypeError for a header JSON cannot hold.
     """
+    from safetensors.torch import save_file
+
     path = Path(path)
     text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
     # clone: safetensors refuses tensors that share storage, which views of one buffer do
@@ -50,10 +55,18 @@ def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Reads a checkpoint: (tensors on the CPU, header). Raises UserError when `path` is not one of ours."""
-    path = Path(path)
+    return _read(Path(path), "pt")
+
+
+def load_arrays(path: str | Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:
+    """`load` without torch: (NumPy arrays, header). The file must hold no type that NumPy lacks, such as bfloat16."""
+    return _read(Path(path), "np")
+
+
+def _read(path: Path, framework: str) -> tuple[dict[str, Any], dict[str, Any]]:
     _require_file(path)
     try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
+        with safe_open(str(path), framework=framework, device="cpu") as file:
             header = _parse_header(path, file.metadata())
             names: list[str] = list(file.keys())
             return {name: file.get_tensor(name) for name in names}, header
@@ -66,7 +79,7 @@ def load_header(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     _require_file(path)
     try:
-        with safe_open(str(path), framework="pt", device="cpu") as file:
+        with safe_open(str(path), framework="np", device="cpu") as file:
             return _parse_header(path, file.metadata())
     except SafetensorError as error:
         raise UserError(f"{path} is not a readable checkpoint ({error}); download or train it again") from None

@@ -12,7 +12,7 @@ from crossrig.data.geometry import CLOTH, HeadSurface, HeadTemplate, Patch, mean
 from crossrig.data.portraits import studio
 from crossrig.face3d.model import pose
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import raster_kernel
+from crossrig.render.zbuffer import raster_kernel
 
 REACHES = len(chart_reaches())
 

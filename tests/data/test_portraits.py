@@ -10,12 +10,12 @@ import torch
 
 from crossrig.data import portraits
 from crossrig.data.geometry import EYE, HAIR, SKIN
-from crossrig.data.people import Person, head_model, person, sample_code, sample_person
+from crossrig.data.people import Person, person, sample_code, sample_person
 from crossrig.data.shader import disc_taps, project_points, raster_cutouts, resolve
 from crossrig.data.skin_detail import noise_tile, skin_maps
-from crossrig.face3d.model import rotation_matrix
+from crossrig.face3d.model import FaceModel, rotation_matrix
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import raster_kernel
+from crossrig.render.zbuffer import raster_kernel
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,10 @@ def test_the_detail_seed_changes_only_details(someone: Person) -> None:
 def test_the_head_agrees_with_the_face_model(someone: Person) -> None:
     """The fast NumPy path puts every vertex where the differentiable model puts it."""
     scene, _ = _visible(someone, 16)
-    expected = head_model().vertices(someone.params())[0].numpy()
+    model = FaceModel.load()
+    expected = model.vertices(someone.params())[0].numpy()
     assert np.abs(scene.vertices[: len(expected)] - expected).max() < 2e-5
-    albedo = head_model().albedo(someone.params())[0].numpy()
+    albedo = model.albedo(someone.params())[0].numpy()
     assert np.abs(portraits.skin_colours(someone) - albedo).max() < 2e-3
 
 
@@ -69,7 +70,7 @@ def test_landmarks_lie_on_visible_skin() -> None:
     blocks = {**who.blocks, "rotation": rotation}
     who = replace(who, blocks=blocks, glasses=None)
     scene, visible = _visible(who, 256)
-    model = head_model()
+    model = FaceModel.load()
     nose = model.landmark_points(model.vertices(who.params()))[0, 30].numpy()
     x, y, depth = Camera().project_array(nose[None])[0]
     row, column = int((1 - y) / 2 * 256), int((x + 1) / 2 * 256)

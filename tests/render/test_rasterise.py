@@ -15,7 +15,8 @@ from torch import Tensor
 
 from crossrig.check import ShapeError
 from crossrig.render.camera import Camera, pixel_centres
-from crossrig.render.rasterise import Fragments, interpolate, raster_kernel, raster_reference, rasterise
+from crossrig.render.rasterise import Fragments, interpolate, rasterise
+from crossrig.render.zbuffer import raster_kernel, raster_reference
 
 Buffers = tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32]]
 

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from crossrig.check import ShapeError
+from crossrig.render.harmonics import irradiance_at
 from crossrig.render.shading import (
     COSINE_LOBE,
     ambient_light,
     directional_light,
     irradiance,
-    irradiance_at,
     sh_basis,
     srgb_bytes_table,
     srgb_decode,

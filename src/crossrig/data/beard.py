@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrig.data.charts import Chart, make_chart
-from crossrig.data.geometry import BEARD, SKIN, Floats, HeadSurface, HeadTemplate, Ints, Patch
+from crossrig.data.geometry import BEARD, SKIN, Floats, HeadSurface, HeadTemplate, Ints, Patch, cross
 from crossrig.data.scalp import farthest_order, smoothstep
 from crossrig.data.strands import ribbon_mesh
 
@@ -69,7 +69,7 @@ def beard_style(kind: str, code: NDArray[np.floating], colour: Colour, greyness:
         raise ValueError(f"unknown beard '{kind}'; known are {', '.join(BEARDS)}")
     if np.shape(code) != (len(BEARD_VARIATIONS),):
         raise ValueError(f"a beard code has shape {np.shape(code)}, expected ({len(BEARD_VARIATIONS)},)")
-    z = {name: float(np.clip(value, -2.5, 2.5)) for name, value in zip(BEARD_VARIATIONS, code, strict=True)}
+    z = {name: min(max(float(value), -2.5), 2.5) for name, value in zip(BEARD_VARIATIONS, code, strict=True)}
     base = BEARDS[kind]
     longer = float(np.exp(0.3 * z["length"]))
     return replace(
@@ -183,13 +183,14 @@ def _hairs(head: HeadSurface, template: _BeardTemplate, style: BeardStyle, rng: 
     points = np.empty((len(keep), _KNOTS, 3), dtype=np.float32)
     fall = np.array([0.0, -1.0, 0.10], dtype=np.float32)
     hang = np.clip((length - 0.010) / 0.03, 0.0, 1.0)[:, None] * 0.75
+    across = cross(comb, normal)
     for knot in range(_KNOTS):
         f = knot / (_KNOTS - 1)
         along = f - 0.5 * hang * f * f
         course = along * comb + 0.6 * lift * np.sin(0.8 * np.pi * f) * normal + 0.5 * hang * f * f * fall
         points[:, knot] = placed[:, 0:3] - 0.0005 * normal + length[:, None] * course
         wiggle = style.curl * 0.22 * length[:, None] * np.sin(2.0 * np.pi * (1.2 * f + share[:, 3:4])) * f
-        points[:, knot] += wiggle * np.cross(comb, normal)
+        points[:, knot] += wiggle * across
     outward = np.repeat(normal[:, None], _KNOTS, axis=1)
     turning = np.repeat(placed[:, 6:7], _KNOTS, axis=1)
     width = style.width * (0.7 + 0.6 * share[:, 1]) * np.clip(0.55 + length / 0.02, 0.6, 1.6)

@@ -101,7 +101,7 @@ def brow_style(code: NDArray[np.floating], colour: Colour, greyness: float = 0.0
     """
     if np.shape(code) != (6,):
         raise ValueError(f"a brow code has shape {np.shape(code)}, expected (6,)")
-    thickness, density, arch, reach, tilt, disorder = (float(np.clip(value, -2.5, 2.5)) for value in code)
+    thickness, density, arch, reach, tilt, disorder = (min(max(float(value), -2.5), 2.5) for value in code)
     return BrowStyle(
         colour=colour,
         greyness=greyness,

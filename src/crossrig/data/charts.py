@@ -63,25 +63,29 @@ def make_chart(vertices: Floats, faces: Ints, centre: Floats, azimuth: Floats, e
     return Chart(centre.astype(np.float32), azimuth.astype(np.float32), elevation.astype(np.float32), corners, weights)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _cast(  # type: ignore[no-untyped-def]
     vertices, faces, centre, azimuth, elevation, corners, weights
 ):
-    """Möller and Trumbore (1997), keeping the furthest hit."""
-    for i in range(len(azimuth)):
-        for j in range(len(elevation)):
-            flat = np.cos(elevation[j])
-            dx, dy, dz = flat * np.sin(azimuth[i]), np.sin(elevation[j]), flat * np.cos(azimuth[i])
-            best = 0.0
-            for f in range(faces.shape[0]):
-                a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-                e1x, e1y, e1z = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-                e2x, e2y, e2z = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+    """Möller and Trumbore (1997), triangle by triangle, keeping the furthest hit; only rays near a triangle are tried on it."""
+    best = np.zeros((len(azimuth), len(elevation)))
+    for f in range(faces.shape[0]):
+        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
+        left, right, low, high = _sight(vertices[a] - centre, vertices[b] - centre, vertices[c] - centre)
+        e1x, e1y, e1z = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        e2x, e2y, e2z = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        tx, ty, tz = centre[0] - vertices[a, 0], centre[1] - vertices[a, 1], centre[2] - vertices[a, 2]
+        for i in range(len(azimuth)):
+            # The range may reach over the back of the head, where angles start again.
+            if not (left <= azimuth[i] <= right or left <= azimuth[i] + 2 * np.pi <= right or left <= azimuth[i] - 2 * np.pi <= right):
+                continue
+            for j in range(np.searchsorted(elevation, low), np.searchsorted(elevation, high)):
+                flat = np.cos(elevation[j])
+                dx, dy, dz = flat * np.sin(azimuth[i]), np.sin(elevation[j]), flat * np.cos(azimuth[i])
                 px, py, pz = dy * e2z - dz * e2y, dz * e2x - dx * e2z, dx * e2y - dy * e2x
                 determinant = e1x * px + e1y * py + e1z * pz
                 if abs(determinant) < 1e-14:
                     continue
-                tx, ty, tz = centre[0] - vertices[a, 0], centre[1] - vertices[a, 1], centre[2] - vertices[a, 2]
                 u = (tx * px + ty * py + tz * pz) / determinant
                 if u < 0.0 or u > 1.0:
                     continue
@@ -90,10 +94,31 @@ def _cast(  # type: ignore[no-untyped-def]
                 if v < 0.0 or u + v > 1.0:
                     continue
                 reach = (e2x * qx + e2y * qy + e2z * qz) / determinant
-                if reach > best:
-                    best = reach
+                if reach > best[i, j]:
+                    best[i, j] = reach
                     corners[i, j, 0], corners[i, j, 1], corners[i, j, 2] = a, b, c
                     weights[i, j, 0], weights[i, j, 1], weights[i, j, 2] = 1.0 - u - v, u, v
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _sight(a, b, c):  # type: ignore[no-untyped-def]
+    """Ranges of azimuth and elevation (low azimuth, high azimuth, low and high elevation) that hold a triangle seen from the origin.
+
+    They bound the cone around its middle direction that holds its corners, and so all of it.
+    """
+    a, b, c = a / np.sqrt((a * a).sum()), b / np.sqrt((b * b).sum()), c / np.sqrt((c * c).sum())
+    middle = a + b + c
+    middle /= np.sqrt((middle * middle).sum())
+    least = min((middle * a).sum(), (middle * b).sum(), (middle * c).sum())
+    if not least > 0.1:  # a huge triangle, or one through the origin
+        return -np.pi, np.pi, -np.pi, np.pi
+    radius = np.arccos(min(least, 1.0)) + 1e-6
+    height = np.arcsin(min(max(middle[1], -1.0), 1.0))
+    wide = np.sin(radius) / np.cos(height)
+    if abs(height) + radius >= 0.5 * np.pi or not wide < 1.0:  # over a pole
+        return -np.pi, np.pi, height - radius, height + radius
+    turn = np.arctan2(middle[0], middle[2])
+    return turn - np.arcsin(wide) - 1e-6, turn + np.arcsin(wide) + 1e-6, height - radius, height + radius
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

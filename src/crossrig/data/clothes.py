@@ -10,7 +10,7 @@ Below the cropped edge of the body the chart goes on straight down, so that clot
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 import numba
@@ -201,14 +201,22 @@ def _usable(points: NDArray[np.float64], distance: NDArray[np.float64], origin: 
     return first, last, base
 
 
+@cache
 def chart_angles() -> Floats:
-    """(A,) radians around the neck, 0 in front."""
-    return (2.0 * np.pi * np.arange(ANGLES, dtype=np.float32) / ANGLES - np.pi).astype(np.float32)
+    """(A,) radians around the neck, 0 in front; read-only."""
+    return _read_only(2.0 * np.pi * np.arange(ANGLES, dtype=np.float32) / ANGLES - np.pi)
 
 
+def _read_only(values: Numbers) -> Floats:
+    out = values.astype(np.float32)
+    out.setflags(write=False)
+    return out
+
+
+@cache
 def chart_reaches() -> Floats:
-    """(K,) metres from the base of the neck."""
-    return np.linspace(REACH_MIN, REACH_MAX, REACHES, dtype=np.float32)
+    """(K,) metres from the base of the neck; read-only."""
+    return _read_only(np.linspace(REACH_MIN, REACH_MAX, REACHES, dtype=np.float32))
 
 
 @numba.njit(cache=True, nogil=True)

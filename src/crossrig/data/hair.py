@@ -192,7 +192,7 @@ def vary(cut: str, code: NDArray[np.floating], colour: Colour, greyness: float =
         raise ValueError(f"unknown hair cut '{cut}'; known are {', '.join(CUTS)}")
     if np.shape(code) != (len(VARIATIONS),):
         raise ValueError(f"a hair code has shape {np.shape(code)}, expected ({len(VARIATIONS)},)")
-    z = {name: float(np.clip(value, -2.5, 2.5)) for name, value in zip(VARIATIONS, code, strict=True)}
+    z = {name: min(max(float(value), -2.5), 2.5) for name, value in zip(VARIATIONS, code, strict=True)}
     base = CUTS[cut]
     length = float(np.exp(0.16 * z["length"]))
     gathered = bool(base.gather)
@@ -288,7 +288,7 @@ def _scalp_strands(scalp: Scalp, style: HairStyle, rng: np.random.Generator) -> 
     count = min(style.ribbons, ROOTS)
     jitter = rng.standard_normal((count, 8), dtype=np.float32)
     share = rng.random((count, 4), dtype=np.float32)
-    roots = _head_of(scalp.roots, count)
+    roots = _take(scalp.roots, slice(count))
     margin = _margin(roots, style)
     chosen = np.flatnonzero(margin > -0.001)
     roots, margin, jitter, share = _take(roots, chosen), margin[chosen], jitter[chosen], share[chosen]
@@ -557,9 +557,5 @@ def _under_layer(head: HeadSurface, scalp: Scalp, style: HairStyle) -> Patch:
     )
 
 
-def _take(fields: Roots, index: NDArray[np.int64]) -> Roots:
+def _take(fields: Roots, index: NDArray[np.int64] | slice) -> Roots:
     return Roots(**{name: getattr(fields, name)[index] for name in Roots.__dataclass_fields__})
-
-
-def _head_of(fields: Roots, count: int) -> Roots:
-    return _take(fields, np.arange(count))

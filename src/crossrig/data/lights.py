@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -57,13 +58,19 @@ class Lamp:
         return direction(self.azimuth, self.elevation)
 
     def coefficients(self) -> NDArray[np.float64]:
-        """(9, 3) coefficients with the cosine lobe over pi included."""
+        """(9, 3) coefficients with the cosine lobe over pi included; read-only."""
+        return self._coefficients
+
+    @cached_property
+    def _coefficients(self) -> NDArray[np.float64]:
         spread = np.array([1.0, 1.0 - 0.35 * self.softness, 1.0 - 0.8 * self.softness])[_BAND]
         functions = sh_functions(self.direction)
         lobe = COSINE_LOBE * spread * functions
         # A lamp is defined by what a facing white surface returns, so the widened lobe is rescaled to one at its centre.
         peak = float(lobe @ functions)
-        return np.outer(lobe / peak, np.array(self.colour))
+        result = np.outer(lobe / peak, np.array(self.colour))
+        result.setflags(write=False)
+        return result
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from crossrig.data.accessories import Earrings, Glasses
@@ -25,8 +24,11 @@ from crossrig.data.clothes import Clothes
 from crossrig.data.hair import VARIATIONS, HairStyle, vary
 from crossrig.data.lights import LUMINANCE, Lamp, Lighting, facing_luminance, warmth_colour
 from crossrig.data.outfits import dress, put_on, surround
-from crossrig.face3d.model import FaceModel
-from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
+from crossrig.face3d.blocks import EXPRESSION_UNITS
+from crossrig.face3d.head import HeadArrays, load_head
+
+if TYPE_CHECKING:  # processes that only draw people start without torch
+    from crossrig.face3d.params import FaceParams
 
 Floats = NDArray[np.float32]
 Colour = tuple[float, float, float]
@@ -62,6 +64,7 @@ CODE_BLOCKS: Final[Mapping[str, int]] = MappingProxyType(
 CODE_SIZE: Final = sum(CODE_BLOCKS.values())
 
 _UNIT_INDEX: Final[Mapping[str, int]] = MappingProxyType({name: index for index, name in enumerate(EXPRESSION_UNITS)})
+_RARE_UNITS: Final = tuple(name.startswith(("eyeBlink", "eyeLook", "tongue")) for name in EXPRESSION_UNITS)
 
 
 def split_code(code: NDArray[np.floating]) -> dict[str, NDArray[np.float64]]:
@@ -190,11 +193,15 @@ class Person:
 
     def params(self) -> FaceParams:
         """The label as FaceParams with batch size one."""
+        import torch
+
+        from crossrig.face3d.params import FaceParams
+
         return FaceParams(**{name: torch.from_numpy(values.copy())[None] for name, values in self.blocks.items()})
 
     def rng(self, purpose: int) -> np.random.Generator:
         """Random numbers for details too small for the code, an independent stream for each purpose."""
-        return np.random.default_rng([self.detail_seed, purpose])
+        return np.random.default_rng(np.array([self.detail_seed, purpose], np.uint32))
 
 
 # ---------------------------------------------------------------------------------------------------------------------- from the code
@@ -202,7 +209,7 @@ class Person:
 
 def _expression(drivers: NDArray[np.float64], units: NDArray[np.float64], rotation: Floats) -> Floats:
     """Face units (52,) in [0, 1]. Most faces are mild; every unit also occurs on its own."""
-    weight = np.zeros(len(EXPRESSION_UNITS))
+    weight = [0.0] * len(EXPRESSION_UNITS)
 
     def add(name: str, value: float) -> None:
         weight[_UNIT_INDEX[name]] += value
@@ -212,7 +219,7 @@ def _expression(drivers: NDArray[np.float64], units: NDArray[np.float64], rotati
         add(name + "Right", value * (1.0 - tilt))
 
     (smile_z, frown_z, jaw_z, brow_z, brow_tilt, sad_z, lid_z, wink_z, look_x, look_y, pucker_z, funnel_z, jaw_side, mouth_side, sneer_z,
-     puff_z, press_z, roll_z, shrug_z, stretch_z, lower_z, upper_z, contact_z, tilt_z) = drivers  # fmt: skip
+     puff_z, press_z, roll_z, shrug_z, stretch_z, lower_z, upper_z, contact_z, tilt_z) = drivers.tolist()  # fmt: skip
     tilt = squash(0.12 * tilt_z, 0.4)
 
     smile = 0.55 * above(smile_z, -0.1)
@@ -274,10 +281,9 @@ def _expression(drivers: NDArray[np.float64], units: NDArray[np.float64], rotati
     both("mouthLowerDown", 0.45 * above(lower_z, 0.9), tilt)
     both("mouthUpperUp", 0.4 * above(upper_z, 0.9), -tilt)
 
-    for index, name in enumerate(EXPRESSION_UNITS):
-        # Lids and gaze move on their own rarely: one closed or squinting eye is not what most pictures show.
-        rare = name.startswith(("eyeBlink", "eyeLook", "tongue"))
-        weight[index] += (0.25 if rare else 0.4) * above(float(units[index]), 1.9 if rare else 1.35)
+    # Lids and gaze move on their own rarely: one closed or squinting eye is not what most pictures show.
+    for index, (rare, unit) in enumerate(zip(_RARE_UNITS, units.tolist(), strict=True)):
+        weight[index] += (0.25 if rare else 0.4) * above(unit, 1.9 if rare else 1.35)
     add("tongueOut", 0.4 * above(jaw_z, 2.3))
 
     return np.tanh(weight).astype(np.float32)
@@ -296,7 +302,7 @@ def _pose(z: NDArray[np.float64]) -> tuple[Floats, Floats]:
 def _lighting(z: NDArray[np.float64], skin: Colour) -> Lighting:
     """Surround, key, fill and sometimes a rim light; exposure set as by a light meter held to the face."""
     (level, slope, warm_above, warm_below, azimuth, elevation, warmth, ratio, softness, fill, fill_azimuth, fill_warmth, rim, rim_side,
-     rim_elevation, rim_hue, exposure, gel, gel_hue, *_) = z  # fmt: skip
+     rim_elevation, rim_hue, exposure, gel, gel_hue, *_) = z.tolist()  # fmt: skip
     surround = 0.5 * math.exp(squash(0.4 * level, 1.0))
     tilt = squash(0.22 + 0.3 * slope, 0.75)
     mood = 0.45 * warmth
@@ -483,9 +489,9 @@ def _camera(z: NDArray[np.float64]) -> CameraLook:
 
 
 @cache
-def head_model() -> FaceModel:
+def head_model() -> HeadArrays:
     """The shipped head model, loaded once per process."""
-    return FaceModel.load()
+    return load_head()
 
 
 @dataclass(frozen=True, eq=False)
@@ -505,16 +511,17 @@ def population() -> Population:
     """Facts about the shipped head model."""
     model = head_model()
     face = model.regions["face"]
-    basis = model.albedo_basis[:, face].mean(dim=1).numpy()
+    basis = model.albedo_basis[:, face].mean(axis=1, dtype=np.float64).astype(np.float32)
+    mean = model.albedo_mean[face].mean(axis=0, dtype=np.float64).astype(np.float32)
     lighter = basis @ np.array([0.3, 0.5, 0.2], np.float32)
 
     def unit(values: NDArray[np.floating]) -> Floats:
         return np.asarray(values / np.linalg.norm(values), dtype=np.float32)
 
-    directions = {name: unit(values.numpy()) for name, values in model.control_directions.items()}
+    directions = {name: unit(values) for name, values in model.controls.items()}
     return Population(
-        female=-directions["male"], older=directions["age"], skin_mean=model.albedo_mean[face].mean(dim=0).numpy(), skin_basis=basis,
-        lightness=unit(lighter), complexion=MappingProxyType({k: v for k, v in directions.items() if len(v) == len(basis)}),
+        female=-directions["male"], older=directions["age"], skin_mean=mean, skin_basis=basis, lightness=unit(lighter),
+        complexion=MappingProxyType({k: v for k, v in directions.items() if len(v) == len(basis)}),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from crossrig.data.geometry import (
     HeadSurface,
     HeadTemplate,
     Patch,
+    cross,
     vertex_normals,
 )  # fmt: skip
 from crossrig.data.hair import HairStyle, grow_hair
@@ -54,18 +55,21 @@ from crossrig.data.shader import (
     raster_shadow,
     resolve,
     shade,
+    shadow_bounds,
 )  # fmt: skip
 from crossrig.data.skin_detail import TILE_METRES, SkinMaps, noise_tile, skin_maps
-from crossrig.face3d.model import SHOULDER_YAW
-from crossrig.face3d.params import FaceParams
+from crossrig.face3d.head import SHOULDER_YAW
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import raster_kernel
+from crossrig.render.zbuffer import raster_kernel
+
+if TYPE_CHECKING:
+    from crossrig.face3d.params import FaceParams
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 _SHADOW_SIZE: Final = 112
-_SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
+SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
 _FULL_DETAIL: Final = 160  # pixels of a picture that shows every ribbon
 _ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
@@ -88,9 +92,8 @@ class Studio:
     decode: Floats  # sRGB decoding table
 
 
-def _flat(tensor: object) -> Floats:
-    array = np.asarray(tensor, dtype=np.float32)
-    return np.ascontiguousarray(array.reshape(array.shape[0], -1) if array.ndim == 3 else array.reshape(-1))
+def _flat(array: Floats) -> Floats:
+    return array.reshape(array.shape[0], -1) if array.ndim == 3 else array.reshape(-1)
 
 
 @cache
@@ -98,23 +101,17 @@ def studio() -> Studio:
     """The studio of the shipped head model, set up once per process."""
     model = head_model()
     template = HeadTemplate(
-        mean=model.mean.numpy().astype(np.float32),
-        faces=np.ascontiguousarray(model.faces.numpy().astype(np.int32)),
-        uv=model.uv.numpy().astype(np.float32),
-        face_part=model.face_part.numpy(),
-        rotation_weight=np.ascontiguousarray(model.rotation_weight.numpy().astype(np.float32)),
-        regions={name: index.numpy() for name, index in model.regions.items()},
-        landmarks=model.landmarks,
-    )
+        mean=model.mean, faces=model.faces, uv=model.uv, face_part=model.face_part, rotation_weight=model.rotation_weight,
+        regions=model.regions, landmarks=model.landmarks,
+    )  # fmt: skip
     maps = skin_maps(template)
     drawn = template.face_part != LASHES
-    fixed = _fixed_attributes(template, maps, model.occlusion.numpy(), model.eye_direction.numpy())
+    fixed = _fixed_attributes(template, maps, model.occlusion, model.eye_direction)
     grid = np.linspace(0, 1, 4097)
     decode = np.where(grid <= 0.04045, grid / 12.92, ((grid + 0.055) / 1.055) ** 2.4).astype(np.float32)
     return Studio(
-        template=template, mean=_flat(model.mean.numpy()), shape_basis=_flat(model.shape_basis.numpy()),
-        expression_basis=_flat(model.expression_basis.numpy()), albedo_mean=_flat(model.albedo_mean.numpy()),
-        albedo_basis=_flat(model.albedo_basis.numpy()), occlusion=model.occlusion.numpy().astype(np.float32), fixed=fixed,
+        template=template, mean=_flat(model.mean), shape_basis=_flat(model.shape_basis), expression_basis=_flat(model.expression_basis),
+        albedo_mean=_flat(model.albedo_mean), albedo_basis=_flat(model.albedo_basis), occlusion=model.occlusion, fixed=fixed,
         drawn=np.ascontiguousarray(template.faces[drawn]), drawn_parts=template.face_part[drawn].astype(np.uint8), decode=decode,
     )  # fmt: skip
 
@@ -170,6 +167,7 @@ class Scene:
     material: NDArray[np.uint8]  # (F,)
     attributes: Floats  # (N, ATTRIBUTES)
     opaque: int  # number of opaque triangles
+    solid: int  # number of their vertices
 
 
 def head_surface(person: Person) -> HeadSurface:
@@ -208,6 +206,12 @@ def accessories(person: Person, head: HeadSurface, size: int = 256) -> list[Patc
     return patches
 
 
+@cache
+def _rotation_weights() -> Floats:
+    """Evenly spaced weights (_ROTATIONS,) of the table of rotations."""
+    return np.linspace(0, 1, _ROTATIONS, dtype=np.float32)
+
+
 def _tidy(values: Floats) -> Floats:
     """The same values as the kernels were compiled for: float32, contiguous."""
     return np.ascontiguousarray(values, dtype=np.float32)
@@ -221,7 +225,7 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
     ordered = [*solid, *cut]
     counts = [len(head.vertices), *(len(patch.vertices) for patch in ordered)]
     starts = np.cumsum([0, *counts])
-    table = rotation_matrices(person.blocks["rotation"], np.linspace(0, 1, _ROTATIONS, dtype=np.float32))
+    table = rotation_matrices(person.blocks["rotation"], _rotation_weights())
     translation = person.blocks["translation"]
     vertices = np.empty((starts[-1], 3), np.float32)
 
@@ -233,7 +237,6 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
     attributes = np.empty((len(vertices), ATTRIBUTES), np.float32)
     attributes[: counts[0]] = stage.fixed
     attributes[: counts[0], A_COLOUR : A_COLOUR + 3] = skin_colours(person)
-    attributes[counts[0] :, A_AUX:] = 0.0
     pose_head(table, translation, _tidy(head.vertices), _tidy(head.rotation_weight), vertices[: counts[0]])
     for patch, start, count in zip(ordered, starts[1:-1], counts[1:], strict=True):
         rows = slice(start, start + count)
@@ -242,7 +245,7 @@ def assemble(person: Person, head: HeadSurface, patches: Sequence[Patch]) -> Sce
             _tidy(patch.uv), _tidy(patch.opacity), vertices[rows], attributes[rows],
         )  # fmt: skip
     attributes[:, A_NORMAL : A_NORMAL + 3] = vertex_normals(vertices, joined)
-    return Scene(vertices, joined, np.concatenate(material), attributes, opaque)
+    return Scene(vertices, joined, np.concatenate(material), attributes, opaque, int(starts[1 + len(solid)]))
 
 
 # --------------------------------------------------------------------------------------------------------------------------- pictures
@@ -265,7 +268,7 @@ def look_at(scene: Scene, samples: int) -> Visible:
     depth = np.full((samples, samples), np.inf, np.float32)
     triangle = np.full((samples, samples), -1, np.int32)
     bary = np.empty((samples, samples, 3), np.float32)
-    raster_kernel(projected, scene.faces[: scene.opaque], depth, triangle, bary)
+    raster_kernel(projected[: scene.solid], scene.faces[: scene.opaque], depth, triangle, bary)
     raster_cutouts(
         projected, scene.faces[scene.opaque :], scene.material[scene.opaque :], scene.attributes, depth, triangle, bary, scene.opaque
     )
@@ -275,11 +278,11 @@ def look_at(scene: Scene, samples: int) -> Visible:
 def key_shadow(scene: Scene, towards: NDArray[np.float64]) -> tuple[Floats, Floats]:
     """Depth map (size, size) along the key lamp, and its axes (3, 3): rows right, up, towards the lamp."""
     helper = np.array([0.0, 1.0, 0.0]) if abs(towards[1]) < 0.9 else np.array([1.0, 0.0, 0.0])
-    right = np.cross(helper, towards)
+    right = cross(helper, towards)
     right /= np.linalg.norm(right)
-    axes = np.stack([right, np.cross(towards, right), towards]).astype(np.float32)
+    axes = np.stack([right, cross(towards, right), towards]).astype(np.float32)
     depth = np.full((_SHADOW_SIZE, _SHADOW_SIZE), np.inf, np.float32)
-    raster_shadow(scene.vertices, scene.faces, scene.material, axes, _SHADOW_EXTENT, depth)
+    raster_shadow(scene.vertices, scene.faces, scene.material, axes, SHADOW_EXTENT, depth)
     return depth, axes
 
 
@@ -316,14 +319,16 @@ def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = Fa
     taps = disc_taps()
     crevices(visible.depth, 0.020 / (2 * Camera().half_height) * samples / 2, 0.05, taps, openness)
     shadow_map, axes = key_shadow(scene, lamps[0].direction)
+    spread = 0.6 + 3.0 * lamps[0].softness
     # Highlights of lamps that are all but off cannot be seen.
     shining = [lamp for number, lamp in enumerate(lamps) if number == 0 or max(lamp.colour) > 0.02]
     out = np.zeros((samples, samples, 3), np.float32)
     shade(
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
-        light.coefficients().astype(np.float32), lamps[0].coefficients().astype(np.float32),
+        # Rounded as the label is, then widened once for all pixels.
+        light.coefficients().astype(np.float32).astype(np.float64), lamps[0].coefficients().astype(np.float32).astype(np.float64),
         np.stack([lamp.direction for lamp in shining]), np.array([lamp.colour for lamp in shining]),
-        shadow_map, axes, _SHADOW_EXTENT, 0.6 + 3.0 * lamps[0].softness, taps, openness, person.clothes.patterns(), merge, out,
+        shadow_map, *shadow_bounds(shadow_map, spread), axes, SHADOW_EXTENT, spread, taps, openness, person.clothes.patterns(), merge, out,
     )  # fmt: skip
     return out
 

@@ -8,15 +8,17 @@ Dimensional Textures", 1989, section 3; skin highlights: Blinn-Phong with Schlic
 from __future__ import annotations
 
 from functools import cache
-from math import acos, atan2, exp, floor, inf, sqrt
+from math import acos, atan2, ceil, exp, floor, inf, sqrt
 from typing import Final
 
+import cv2
 import numba
 import numpy as np
 
 from crossrig.data.fabric import cloth_colour
 from crossrig.data.geometry import BEARD, BROW, CLOTH, EYE, GLASS, HAIR, LASHES, METAL, MOUTH_INSIDE, SKIN, TEETH, TONGUE, Floats
-from crossrig.render.shading import irradiance_at
+from crossrig.render.harmonics import irradiances_at
+from crossrig.render.zbuffer import narrow
 
 # Offsets in the vertex attributes.
 A_NORMAL: Final = 0
@@ -71,6 +73,10 @@ MERGED_STEP: Final = 0.006
 TAPS: Final = 8
 
 
+#: Samples per side of the tiles whose furthest depth `raster_cutouts` compares first.
+DEPTH_TILE: Final = 8
+
+
 @cache
 def disc_taps() -> Floats:
     """(4, TAPS, 2) places in the unit disc: one spiral, turned differently for each pixel of a 2 x 2 block."""
@@ -116,6 +122,27 @@ def strand_hides(u, v, opacity):  # type: ignore[no-untyped-def]
     return rest > 0.65 * value_noise(u * 9.0, v * 2.5 + 17.0)
 
 
+@numba.njit(cache=True, nogil=True)
+def furthest_depths(depth):  # type: ignore[no-untyped-def]
+    """Furthest depth (ceil(H / DEPTH_TILE), ceil(W / DEPTH_TILE)) in every tile of a z-buffer (H, W)."""
+    height, width = depth.shape
+    out = np.zeros((-(-height // DEPTH_TILE), -(-width // DEPTH_TILE)), np.float32)
+    for row in range(height):
+        for col in range(width):
+            out[row // DEPTH_TILE, col // DEPTH_TILE] = max(out[row // DEPTH_TILE, col // DEPTH_TILE], depth[row, col])
+    return out
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _covered(furthest, first_row, last_row, first_col, last_col, nearest):  # type: ignore[no-untyped-def]
+    """Whether everything in these samples' tiles stands in front of `nearest`."""
+    for row in range(first_row // DEPTH_TILE, last_row // DEPTH_TILE + 1):
+        for col in range(first_col // DEPTH_TILE, last_col // DEPTH_TILE + 1):
+            if nearest <= furthest[row, col]:
+                return False
+    return True
+
+
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def raster_cutouts(  # type: ignore[no-untyped-def]
     projected, faces, material, attributes, depth_out, triangle_out, bary_out, triangle_offset
@@ -125,6 +152,8 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
     The noise runs along strands; lenses are dithered. Ribbons are small, so depth and weights are affine in the picture.
     """
     height, width = depth_out.shape
+    # What is drawn here only comes nearer, so tiles stay true (if not sharp) bounds. A tenth of a micrometre is for rounding.
+    furthest = furthest_depths(depth_out) + np.float32(1e-7)
     for f in range(faces.shape[0]):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         ax = (projected[a, 0] + 1.0) * 0.5 * width - 0.5
@@ -140,6 +169,9 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
         first_row = max(int(np.ceil(min(ay, by, cy))), 0)
         last_row = min(int(np.floor(max(ay, by, cy))), height - 1)
         if first_row > last_row:
+            continue
+        nearest = min(projected[a, 2], projected[b, 2], projected[c, 2])
+        if _covered(furthest, first_row, last_row, first_col, last_col, nearest):
             continue
         area = (bx - ax) * (cy - ay) - (cx - ax) * (by - ay)
         if not abs(area) > 1e-9:
@@ -168,22 +200,9 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
             begin, end = first_col, last_col
             if wide:
                 # Where the row enters and leaves the triangle, a little generously; the test below decides.
-                low, high = float(first_col), float(last_col)
-                cross = a_left * a_slope
-                if a_col > 0.0:
-                    low = max(low, cross)
-                elif a_col < 0.0:
-                    high = min(high, cross)
-                cross = b_left * b_slope
-                if b_col > 0.0:
-                    low = max(low, cross)
-                elif b_col < 0.0:
-                    high = min(high, cross)
-                cross = (1.0 - a_left - b_left) * c_slope
-                if c_col > 0.0:
-                    low = max(low, cross)
-                elif c_col < 0.0:
-                    high = min(high, cross)
+                low, high = narrow(float(first_col), float(last_col), a_left, a_col, a_slope)
+                low, high = narrow(low, high, b_left, b_col, b_slope)
+                low, high = narrow(low, high, 1.0 - a_left - b_left, c_col, c_slope)
                 begin = max(int(min(low, float(width)) - 1e-3), first_col)
                 end = min(int(max(high, -1.0) + 1e-3), last_col)
             for col in range(begin, end + 1):
@@ -265,6 +284,11 @@ def crevices(depth, radius, reach, taps, out):  # type: ignore[no-untyped-def]
     A depth-buffer occlusion estimate; `radius` in half-resolution pixels, `reach` in metres; `taps` see `disc_taps`.
     """
     height, width = out.shape
+    steps = np.empty((4, TAPS, 2), np.int64)
+    for pattern in range(4):
+        for tap in range(TAPS):
+            steps[pattern, tap, 0] = round(radius * taps[pattern, tap, 1])
+            steps[pattern, tap, 1] = round(radius * taps[pattern, tap, 0])
     for row in range(height):
         for col in range(width):
             upper = min(depth[2 * row, 2 * col], depth[2 * row, 2 * col + 1])
@@ -275,8 +299,8 @@ def crevices(depth, radius, reach, taps, out):  # type: ignore[no-untyped-def]
             blocked = 0.0
             pattern = (row & 1) * 2 + (col & 1)
             for tap in range(TAPS):
-                r = row + round(radius * taps[pattern, tap, 1])
-                c = col + round(radius * taps[pattern, tap, 0])
+                r = row + steps[pattern, tap, 0]
+                c = col + steps[pattern, tap, 1]
                 if r < 0 or c < 0 or r >= height or c >= width:
                     continue
                 ahead = here - depth[2 * r, 2 * c]
@@ -285,13 +309,30 @@ def crevices(depth, radius, reach, taps, out):  # type: ignore[no-untyped-def]
             out[row, col] = 1.0 - 0.75 * min(blocked / (0.7 * TAPS), 1.0)
 
 
+def shadow_bounds(shadow_map: Floats, spread: float) -> tuple[Floats, Floats]:
+    """Nearest and furthest depth (size, size) that `lit_share` can meet around each texel when its taps spread that far."""
+    side = 2 * ceil(spread) + 1
+    window = np.ones((side, side), np.uint8)
+    return np.asarray(cv2.erode(shadow_map, window), np.float32), np.asarray(cv2.dilate(shadow_map, window), np.float32)
+
+
 @numba.njit(cache=True, nogil=True)
-def lit_share(shadow_map, x, y, z, right, up, towards, extent, spread, taps, pattern):  # type: ignore[no-untyped-def]
-    """Share of TAPS places around a point (metres) that the key lamp sees; `shadow_map` holds depths along the lamp's direction."""
+def lit_share(  # type: ignore[no-untyped-def]
+    shadow_map, nearest, furthest, x, y, z, right, up, towards, extent, spread, taps, pattern
+):
+    """Share of TAPS places around a point (metres) that the key lamp sees; `shadow_map` holds depths along the lamp's direction.
+
+    `nearest`, `furthest`: its `shadow_bounds`. They tell at once that all places are lit, or none, which is so nearly everywhere.
+    """
     size = shadow_map.shape[0]
     u = ((x * right[0] + y * right[1] + z * right[2]) / extent + 1.0) * 0.5 * size
     v = (1.0 - (x * up[0] + y * up[1] + z * up[2]) / extent) * 0.5 * size
     d = 1.0 - (x * towards[0] + y * towards[1] + z * towards[2])
+    if u >= spread and v >= spread and u + spread < size and v + spread < size:
+        if d - nearest[int(v), int(u)] <= 0.004:
+            return 1.0
+        if d - furthest[int(v), int(u)] >= 0.0101:
+            return 0.0
     seen = 0.0
     for tap in range(TAPS):
         c = int(u + spread * taps[pattern, tap, 0])
@@ -339,13 +380,14 @@ def _one_surface(triangle, depth, material, row, col):  # type: ignore[no-untype
 @numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn"}, error_model="numpy")
 def shade(  # type: ignore[no-untyped-def]
     triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
-    shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
+    shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
 ):
     """Linear RGB (H, W, 3) of every covered pixel into `out`; others are left alone.
 
     light, key_light (9, 3): coefficients of everything and of the key alone. lamp_directions, lamp_colours (n, 3). shadow_axes
-    (3, 3): rows right, up, towards the key. openness (H/2, W/2): see `crevices`. merge: shade 2 x 2 samples at once where they see one
-    smooth surface (skin, cloth), as multisampling does; strands, eyes and edges are shaded sample by sample.
+    (3, 3): rows right, up, towards the key; shadow_nearest, shadow_furthest: see `shadow_bounds`; openness (H/2, W/2): see `crevices`.
+    merge: shade 2 x 2 samples at once where they see one smooth surface (skin, cloth), as multisampling does; strands, eyes and edges
+    are shaded sample by sample.
     """
     height, width = triangle.shape
     lamps = lamp_directions.shape[0]
@@ -412,11 +454,11 @@ def shade(  # type: ignore[no-untyped-def]
             facing = max(facing, 0.02)
             red, green, blue = attribute[A_COLOUR], attribute[A_COLOUR + 1], attribute[A_COLOUR + 2]
             ambient = attribute[A_OCCLUSION] * openness[row // 2, col // 2]
-            lit = lit_share(shadow_map, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0], shadow_axes[1], shadow_axes[2],
-                            shadow_extent, shadow_spread, taps, sample)  # fmt: skip
+            lit = lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0],
+                            shadow_axes[1], shadow_axes[2], shadow_extent, shadow_spread, taps, sample)  # fmt: skip
             if merged and 0.0 < lit < 1.0:  # at the edge of a shadow look twice as often
-                lit += lit_share(shadow_map, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0], shadow_axes[1],
-                                 shadow_axes[2], shadow_extent, shadow_spread, taps, 1)  # fmt: skip
+                lit += lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003,
+                                 shadow_axes[0], shadow_axes[1], shadow_axes[2], shadow_extent, shadow_spread, taps, 1)  # fmt: skip
                 lit *= 0.5
             specular = 0.0
             power = 20.0
@@ -554,9 +596,11 @@ def shade(  # type: ignore[no-untyped-def]
                 power = 120.0
 
             # Diffuse light: all of it where the key is seen, without the key's part where it is not.
+            everything = irradiances_at(nx, ny, nz, light)
+            keys = irradiances_at(nx, ny, nz, key_light)
             for channel in range(3):
-                whole = irradiance_at(nx, ny, nz, light, channel)
-                key = irradiance_at(nx, ny, nz, key_light, channel)
+                whole = everything[channel]
+                key = keys[channel]
                 shade_edge = lit
                 if channel == 0:
                     shade_edge = lit + through * 0.5 * lit * (1.0 - lit) + 0.10 * through * (1.0 - lit)
@@ -611,9 +655,9 @@ def shade(  # type: ignore[no-untyped-def]
                     g_out += lamp_colours[lamp, 1] * glint
                     b_out += lamp_colours[lamp, 2] * glint
                 base = 0.02 * ambient
-                r_out += base * irradiance_at(nx, ny, nz, light, 0)
-                g_out += base * irradiance_at(nx, ny, nz, light, 1)
-                b_out += base * irradiance_at(nx, ny, nz, light, 2)
+                r_out += base * everything[0]
+                g_out += base * everything[1]
+                b_out += base * everything[2]
             elif specular > 0.0:
                 for lamp in range(lamps):
                     lx, ly, lz = lamp_directions[lamp, 0], lamp_directions[lamp, 1], lamp_directions[lamp, 2]
@@ -636,9 +680,9 @@ def shade(  # type: ignore[no-untyped-def]
             if rim > 0.0:
                 # Grazing sheen of the surround: fine down on skin, fibres on cloth.
                 graze = rim * ambient * (1.0 - facing) ** 4 * 0.35
-                r_out += graze * irradiance_at(nx, ny, nz, light, 0)
-                g_out += graze * irradiance_at(nx, ny, nz, light, 1)
-                b_out += graze * irradiance_at(nx, ny, nz, light, 2)
+                r_out += graze * everything[0]
+                g_out += graze * everything[1]
+                b_out += graze * everything[2]
             for other in range(4 if merged else 1):
                 out[row + (other >> 1), col + (other & 1), 0] = r_out
                 out[row + (other >> 1), col + (other & 1), 1] = g_out
@@ -701,6 +745,8 @@ def pose_patch(  # type: ignore[no-untyped-def]
         attributes[v, A_UV + 1] = uv[v, 1]
         attributes[v, A_OCCLUSION] = 1.0
         attributes[v, A_AUX] = opacity[v]
+        for other in range(A_AUX + 1, ATTRIBUTES):
+            attributes[v, other] = 0.0
 
 
 @numba.njit(cache=True, nogil=True)

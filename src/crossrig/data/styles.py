@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from crossrig.data.geometry import BEARD, BROW, EYE, HAIR, LASHES, MOUTH_INSIDE, SKIN, TEETH, TONGUE, Floats, HeadSurface
 from crossrig.data.lights import LUMINANCE
 from crossrig.data.people import Person
-from crossrig.data.portraits import Scene, Visible, accessories, assemble, encode, head_surface, key_shadow, look_at
-from crossrig.data.shader import A_AUX, A_COLOUR, A_NORMAL, A_TANGENT, disc_taps, lit_share, resolve
+from crossrig.data.portraits import SHADOW_EXTENT, Scene, Visible, accessories, assemble, encode, head_surface, key_shadow, look_at
+from crossrig.data.shader import A_AUX, A_COLOUR, A_NORMAL, A_TANGENT, disc_taps, lit_share, resolve, shadow_bounds
 from crossrig.render.camera import Camera
-from crossrig.render.shading import irradiance_at
+from crossrig.render.harmonics import irradiance_at
 
 _EYE_GROWTH: Final = 1.85
-_SHADOW_EXTENT: Final = 0.27
+_SHADOW_SPREAD: Final = 1.2
 _INK: Final = (0.030, 0.016, 0.014)
 
 
@@ -59,8 +59,8 @@ def _band(x, edge, softness):  # type: ignore[no-untyped-def]
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw(  # type: ignore[no-untyped-def]
-    triangle, bary, depth, faces, material, attributes, skin, lips, iris, light, tint, level, key, shadow_map, shadow_axes, extent, taps,
-    half_height, distance, ink, out,
+    triangle, bary, depth, faces, material, attributes, skin, lips, iris, light, tint, level, key, shadow_map, shadow_nearest,
+    shadow_furthest, shadow_axes, extent, taps, half_height, distance, ink, out,
 ):
     """Flat bands of light into `out` (H, W, 3): shade of each sample against `level`, the light of a facing white surface."""
     height, width = triangle.shape
@@ -86,8 +86,8 @@ def _draw(  # type: ignore[no-untyped-def]
             nx, ny, nz = nx * norm, ny * norm, nz * norm
             if kind >= HAIR and nx * vx + ny * vy + nz * vz < 0.0:
                 nx, ny, nz = -nx, -ny, -nz
-            lit = lit_share(shadow_map, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004, shadow_axes[0], shadow_axes[1], shadow_axes[2],
-                            extent, 1.2, taps, (row & 1) * 2 + (col & 1))  # fmt: skip
+            lit = lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004, shadow_axes[0],
+                            shadow_axes[1], shadow_axes[2], extent, _SHADOW_SPREAD, taps, (row & 1) * 2 + (col & 1))  # fmt: skip
             brightness = 0.0
             for channel in range(3):
                 share = 0.2126 if channel == 0 else (0.7152 if channel == 1 else 0.0722)
@@ -227,13 +227,14 @@ def _ink_and_paint(person: Person, scene: Scene, visible: Visible) -> Floats:
     lips = skin * np.array([0.86, 0.52, 0.52])
     lips = lips + 0.7 * person.skin.lipstick * (np.array(person.skin.lip_colour) - lips)
     shadow_map, axes = key_shadow(scene, person.lighting.lamps[0].direction)
+    bounds = shadow_bounds(shadow_map, _SHADOW_SPREAD)
     linear = np.zeros((samples, samples, 3), np.float32)
     ink = np.array(_INK)
     camera, key = Camera(), person.lighting.lamps[0].coefficients().astype(np.float32)
     _draw(
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, skin, lips,
-        np.array(person.eyes.inner), light.astype(np.float32), tint, level, key, shadow_map, axes, _SHADOW_EXTENT, disc_taps(),
-        camera.half_height / camera.distance, camera.distance, ink, linear,
+        np.array(person.eyes.inner), light.astype(np.float32), tint, level, key, shadow_map, *bounds, axes, SHADOW_EXTENT,
+        disc_taps(), camera.half_height / camera.distance, camera.distance, ink, linear,
     )  # fmt: skip
     width = max(round(samples / 128), 1)
     _outline(visible.triangle, visible.depth, scene.material, scene.faces, scene.attributes, visible.bary, width, ink, linear)

@@ -27,7 +27,7 @@ from tqdm import tqdm
 from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.errors import UserError
-from crossrig.face3d.params import BLOCKS
+from crossrig.face3d.blocks import BLOCKS
 
 Style = Literal["photo", "toon"]
 STYLES: Final[tuple[Style, ...]] = ("photo", "toon")

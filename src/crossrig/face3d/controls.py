@@ -20,7 +20,7 @@ from torch import Tensor
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
-from crossrig.face3d.model import HEAD_FILE
+from crossrig.face3d.head import HEAD_FILE
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS, EXPRESSION_UNITS, SH_BANDS, UNIFORM_LIGHT, FaceParams
 
 

@@ -14,13 +14,9 @@ from torch import Tensor, nn
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.face3d.head import HEAD_FILE, SHOULDER_YAW
 from crossrig.face3d.landmarks import LANDMARK_NAMES
 from crossrig.face3d.params import BLOCKS, FaceParams
-
-HEAD_FILE = Path(__file__).resolve().parent.parent / "assets" / "head.safetensors"
-
-#: Share of the yaw that shoulders follow; pitch and roll leave them alone.
-SHOULDER_YAW = 0.3
 
 
 def rotation_matrix(rotation: Tensor) -> Tensor:

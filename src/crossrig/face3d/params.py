@@ -1,112 +1,39 @@
 """Face parameters: six named blocks, and the one place that knows their offsets in a packed vector.
 
 Everything that travels as one vector (dataset labels, network outputs) is packed and unpacked here; all other code
-uses block and attribute names. The five *attributes* are what a person edits (CDDFM3D, arXiv 2104.11228, section 3):
-pose joins two blocks.
+uses block and attribute names (see `face3d.blocks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-
-#: Block name -> number of values, in packing order.
-BLOCKS: Mapping[str, int] = MappingProxyType(
-    {"shape": 80, "expression": 52, "albedo": 48, "illumination": 27, "rotation": 3, "translation": 3}
+from crossrig.face3d.blocks import (
+    ATTRIBUTES,
+    BLOCKS,
+    EXPRESSION_UNITS,
+    PACKED_SIZE,
+    SH_BANDS,
+    UNIFORM_LIGHT,
+    attribute_size,
+    blocks_of,
 )
 
-#: Length of a packed vector.
-PACKED_SIZE: int = sum(BLOCKS.values())
-
-#: Attribute name -> the blocks it consists of, in order.
-ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "shape": ("shape",),
-        "expression": ("expression",),
-        "albedo": ("albedo",),
-        "illumination": ("illumination",),
-        "pose": ("rotation", "translation"),
-    }
-)
-
-#: The ARKit face units, alphabetical: index i of the expression block is the weight of unit i, in [0, 1].
-EXPRESSION_UNITS: tuple[str, ...] = (
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "browOuterUpLeft",
-    "browOuterUpRight",
-    "cheekPuff",
-    "cheekSquintLeft",
-    "cheekSquintRight",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeLookDownLeft",
-    "eyeLookDownRight",
-    "eyeLookInLeft",
-    "eyeLookInRight",
-    "eyeLookOutLeft",
-    "eyeLookOutRight",
-    "eyeLookUpLeft",
-    "eyeLookUpRight",
-    "eyeSquintLeft",
-    "eyeSquintRight",
-    "eyeWideLeft",
-    "eyeWideRight",
-    "jawForward",
-    "jawLeft",
-    "jawOpen",
-    "jawRight",
-    "mouthClose",
-    "mouthDimpleLeft",
-    "mouthDimpleRight",
-    "mouthFrownLeft",
-    "mouthFrownRight",
-    "mouthFunnel",
-    "mouthLeft",
-    "mouthLowerDownLeft",
-    "mouthLowerDownRight",
-    "mouthPressLeft",
-    "mouthPressRight",
-    "mouthPucker",
-    "mouthRight",
-    "mouthRollLower",
-    "mouthRollUpper",
-    "mouthShrugLower",
-    "mouthShrugUpper",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-    "mouthStretchLeft",
-    "mouthStretchRight",
-    "mouthUpperUpLeft",
-    "mouthUpperUpRight",
-    "noseSneerLeft",
-    "noseSneerRight",
-    "tongueOut",
-)
-
-#: Number of spherical-harmonics bands of the illumination block (index = band * 3 + channel).
-SH_BANDS: int = 9
-
-#: Value of the constant band that gives a uniform light of strength 1: the inverse of Y00 = 1 / (2 sqrt(pi)).
-UNIFORM_LIGHT: float = 3.5449077018110318
-
-
-def attribute_size(name: str) -> int:
-    """Number of values of an attribute (a key of ATTRIBUTES)."""
-    return sum(BLOCKS[block] for block in _blocks_of(name))
-
-
-def _blocks_of(name: str) -> tuple[str, ...]:
-    if name not in ATTRIBUTES:
-        raise UserError(f"There is no attribute '{name}'; the attributes are {', '.join(ATTRIBUTES)}.")
-    return ATTRIBUTES[name]
+__all__ = [
+    "ATTRIBUTES",
+    "BLOCKS",
+    "EXPRESSION_UNITS",
+    "PACKED_SIZE",
+    "SH_BANDS",
+    "UNIFORM_LIGHT",
+    "FaceParams",
+    "attribute_size",
+    "packed_slice",
+]
 
 
 @dataclass(frozen=True)
@@ -195,11 +122,11 @@ class FaceParams:
 
     def attribute(self, name: str) -> Tensor:
         """(B, n): the blocks of an attribute side by side."""
-        return torch.cat([getattr(self, block) for block in _blocks_of(name)], dim=1)
+        return torch.cat([getattr(self, block) for block in blocks_of(name)], dim=1)
 
     def with_attribute(self, name: str, values: Tensor) -> FaceParams:
         """A copy in which an attribute is replaced by `values` (B, attribute_size(name))."""
-        blocks = _blocks_of(name)
+        blocks = blocks_of(name)
         if values.dim() != 2 or values.shape[1] != attribute_size(name):
             raise UserError(f"Attribute '{name}' is (B, {attribute_size(name)}); this one is {tuple(values.shape)}.")
         parts = torch.split(values, [BLOCKS[block] for block in blocks], dim=1)
@@ -213,7 +140,7 @@ class FaceParams:
 
 def packed_slice(name: str) -> slice:
     """Where a block, or an attribute, lies in a packed vector (attributes are contiguous)."""
-    blocks = (name,) if name in BLOCKS else _blocks_of(name)
+    blocks = (name,) if name in BLOCKS else blocks_of(name)
     order = list(BLOCKS)
     start = sum(BLOCKS[block] for block in order[: order.index(blocks[0])])
     return slice(start, start + sum(BLOCKS[block] for block in blocks))

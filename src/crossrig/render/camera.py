@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NEAR = 0.01
 """Smallest usable depth in metres; nearer points keep their depth but are projected as if they lay here."""
@@ -36,6 +38,8 @@ class Camera:
 
     def project(self, points: Tensor) -> Tensor:
         """Points (..., 3) in metres -> (..., 3): x right and y up in [-1, 1] inside the frame, depth in metres."""
+        import torch  # here, so that makers of portraits, who project arrays, start without it
+
         depth = self.distance - points[..., 2:]  # (..., 1)
         # Behind the camera the division means nothing; the clamp keeps it finite, the rasteriser drops the points.
         ndc = self.focal * points[..., :2] / depth.clamp(min=NEAR)

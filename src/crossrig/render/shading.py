@@ -1,7 +1,7 @@
 """Second-order spherical-harmonics light on diffuse surfaces, and the sRGB transfer curve.
 
 The coefficients L already include the cosine lobe over pi (Ramamoorthi & Hanrahan 2001, eq. 13), so
-radiance = linear albedo * sum_k L[k] Y_k(normal). Order and constants of the real harmonics Y_k: BANDS.
+radiance = linear albedo * sum_k L[k] Y_k(normal). Order and constants of the real harmonics Y_k: `harmonics.BANDS`.
 """
 
 from __future__ import annotations
@@ -10,40 +10,30 @@ import math
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from crossrig.check import check
-
-BANDS = ("Y00", "Y1-1 y", "Y10 z", "Y11 x", "Y2-2 xy", "Y2-1 yz", "Y20 3z2-1", "Y21 xz", "Y22 x2-y2")
-SH_COUNT = len(BANDS)
-ILLUMINATION_SIZE = SH_COUNT * 3
-
-_C0 = 0.5 / math.sqrt(math.pi)  # 0.282095
-_C1 = math.sqrt(3 / (4 * math.pi))  # 0.488603
-_C2 = math.sqrt(15 / (4 * math.pi))  # 1.092548
-_C20 = math.sqrt(5 / (16 * math.pi))  # 0.315392
-_C22 = math.sqrt(15 / (16 * math.pi))  # 0.546274
+from crossrig.render.harmonics import C0, C1, C2, C20, C22, ILLUMINATION_SIZE, SH_COUNT
 
 COSINE_LOBE = (1.0,) + (2 / 3,) * 3 + (1 / 4,) * 5
 """Per band: the clamped cosine's zonal coefficient over pi (Ramamoorthi & Hanrahan 2001, eq. 8)."""
 
 
 def sh_basis(normals: Tensor) -> Tensor:
-    """Unit vectors (..., 3) -> the nine real harmonics (..., 9), in the order of BANDS."""
+    """Unit vectors (..., 3) -> the nine real harmonics (..., 9), in the order of `harmonics.BANDS`."""
     x, y, z = normals.unbind(dim=-1)
     return torch.stack(
         (
-            torch.full_like(x, _C0),
-            _C1 * y,
-            _C1 * z,
-            _C1 * x,
-            _C2 * x * y,
-            _C2 * y * z,
-            _C20 * (3 * z * z - 1),
-            _C2 * x * z,
-            _C22 * (x * x - y * y),
+            torch.full_like(x, C0),
+            C1 * y,
+            C1 * z,
+            C1 * x,
+            C2 * x * y,
+            C2 * y * z,
+            C20 * (3 * z * z - 1),
+            C2 * x * z,
+            C22 * (x * x - y * y),
         ),
         dim=-1,
     )
@@ -63,7 +53,7 @@ def irradiance(normals: Tensor, illumination: Tensor) -> Tensor:
 
 def ambient_light(colour: Tensor) -> Tensor:
     """Illumination (..., 27) of an even sky under which a white surface has radiance `colour` (..., 3)."""
-    return directional_coefficients(torch.zeros_like(colour), colour, lobe=(1.0,) + (0.0,) * 8) / (_C0 * _C0)
+    return directional_coefficients(torch.zeros_like(colour), colour, lobe=(1.0,) + (0.0,) * 8) / (C0 * C0)
 
 
 def directional_light(direction: Tensor, colour: Tensor) -> Tensor:
@@ -92,19 +82,6 @@ def srgb_decode(encoded: Tensor) -> Tensor:
     """sRGB-encoded values in [0, 1] -> linear light in [0, 1]."""
     curve = ((encoded.clamp(min=0.04045) + 0.055) / 1.055).pow(2.4)
     return torch.where(encoded <= 0.04045, encoded / 12.92, curve)
-
-
-@njit(cache=True, nogil=True, inline="never")
-def irradiance_at(x, y, z, bands, channel):  # type: ignore[no-untyped-def]
-    """Compiled `irradiance` of one unit normal: bands (9, 3) float32 -> shading of that colour channel, >= 0."""
-    value = (
-        _C0 * bands[0, channel]
-        + _C1 * (y * bands[1, channel] + z * bands[2, channel] + x * bands[3, channel])
-        + _C2 * (x * y * bands[4, channel] + y * z * bands[5, channel] + x * z * bands[7, channel])
-        + _C20 * (3.0 * z * z - 1.0) * bands[6, channel]
-        + _C22 * (x * x - y * y) * bands[8, channel]
-    )
-    return max(value, 0.0)
 
 
 def srgb_bytes_table(entries: int = 4096) -> NDArray[np.uint8]:
