@@ -11,6 +11,7 @@ from crossrig.errors import UserError
 from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.importers.network import Foreign, assemble, filter_taps, load_arrays, mean_w, rename, sizes_named
+from crossrig.gan.ops import FIR_TAPS, fir_kernel
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer
 
 MAPPING_LR_MUL = 0.01
@@ -94,6 +95,55 @@ def generator_of(network: Foreign, latent_avg: torch.Tensor | None) -> tuple[Gen
         generator.w_avg.copy_(mean_w(generator))
         notes.append("The file has no mean w for truncation: it was measured on 16384 samples.")
     return generator, tuple(notes)
+
+
+def channel_multiplier(config: GeneratorConfig) -> int | None:
+    """The channel multiplier of rosinality's generator, 1 or 2, that gives these channel counts; None: there is none."""
+    for multiplier in (2, 1):
+        table = (512, 512, 512, 512, *(count * multiplier for count in (256, 128, 64, 32, 16)))
+        if config.channels == tuple(count for count, _ in zip(table, config.channels, strict=False)):
+            return multiplier
+    return None
+
+
+def state_of(generator: Generator) -> dict[str, torch.Tensor]:
+    """The state dictionary of rosinality's generator with the weights of ours, the inverse of `generator_of`.
+
+    A mapping network of another learning-rate multiplier is scaled to theirs, which rounds; all else is kept bit for bit.
+    UserError when theirs cannot express the network. Their generator has no clamp: it is left out.
+    """
+    config = generator.config
+    if config.c_dim or {config.z_dim, config.mapping_dim or config.w_dim} != {config.w_dim}:
+        raise UserError("rosinality's layout has no classes and one width for z, w and the layers between; export to ONNX instead")
+    if len(config.taps) != len(FIR_TAPS):
+        taps = len(config.taps)
+        raise UserError(f"rosinality's layout has filters of {len(FIR_TAPS)} taps, this network of {taps}; export to ONNX instead")
+    ours = generator.state_dict()
+    scale = config.mapping_lr_mul / MAPPING_LR_MUL
+    kernel = fir_kernel(generator.w_avg, gain=4.0, taps=config.taps)
+    state: dict[str, torch.Tensor] = {}
+    for index in range(config.mapping_layers):
+        for part in ("weight", "bias"):
+            tensor = ours[f"mapping.layers.{index}.{part}"]
+            state[f"style.{index + 1}.{part}"] = tensor if scale == 1.0 else tensor * scale
+    state["input.input"] = ours["const"][None]
+    noises: dict[str, torch.Tensor] = {}
+    for layer in config.style_space.layers:
+        name, own = their_name(layer), f"synthesis.{layer.name}"
+        state[f"{name}.conv.weight"] = ours[f"{own}.weight"][None]
+        for part in ("weight", "bias"):
+            state[f"{name}.conv.modulation.{part}"] = ours[f"{own}.affine.{part}"]
+        if layer.kind == "conv":
+            if layer.name.endswith("conv0"):
+                state[f"{name}.conv.blur.kernel"] = kernel
+            state[f"{name}.noise.weight"] = ours[f"{own}.noise_strength"].reshape(1)
+            state[f"{name}.activate.bias"] = ours[f"{own}.bias"]
+            noises[f"noises.noise_{len(noises)}"] = ours[f"{own}.noise_const"][None, None]
+        else:
+            if layer.w_index > 1:
+                state[f"{name}.upsample.kernel"] = kernel
+            state[f"{name}.bias"] = ours[f"{own}.bias"].reshape(1, -1, 1, 1)
+    return {name: tensor.detach().cpu().clone() for name, tensor in (state | noises).items()}
 
 
 def discriminator_of(network: Foreign) -> Discriminator:
