@@ -10,7 +10,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,29 +28,39 @@ HEADER_KEY = "crossrig"
 
 
 def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
-    """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step.
+    """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step (see `replacing`).
 
-    The bytes go to a temporary file in the same folder (made if missing), reach the disk, and are then renamed over
-    `path`: a reader, or a run killed half-way, sees the old file or the new one and never a part of one.
     Tensors are stored contiguously, on the CPU, with their own dtype. Raises TypeError for a header JSON cannot hold.
     """
     from safetensors.torch import save_file
 
-    path = Path(path)
     text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
     # clone: safetensors refuses tensors that share storage, which views of one buffer do
     plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    try:
+    with replacing(path) as temporary:
         save_file(plain, temporary, metadata={HEADER_KEY: text})
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary file for the body of the `with` statement to write, which becomes `path` in one step at its end.
+
+    It lies in the same folder (made if missing), reaches the disk, and is then renamed over `path`: a reader, or a run
+    killed half-way, sees the old file or the new one and never a part of one. When the body raises, nothing is left.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
         with open(temporary, "rb") as written:
             os.fsync(written.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

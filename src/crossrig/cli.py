@@ -13,10 +13,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from crossrig.config import add_options, from_options, load_toml, suggest
 from crossrig.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
 
 #: Largest number of pictures one `sample` command makes.
 _MOST_SEEDS = 100_000
@@ -100,6 +103,8 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _sample_command(commands)
     _synth_command(commands)
     _train_command(commands, words)
+    _import_command(commands)
+    _export_command(commands)
     _eval_command(commands)
     _assets_command(commands)
     _doctor_command(commands)
@@ -278,6 +283,7 @@ def _sample_command(commands: Any) -> None:
     parser.add_argument("--domain", choices=("human", "toon"), default="human", help="whose generator (default: human)")
     parser.add_argument("--network", type=Path, metavar="FILE", help="a generator checkpoint instead of the shipped one")
     parser.add_argument("--trunc", type=float, default=0.8, metavar="PSI", help="truncation: 1 all variety, 0 the mean face (default: 0.8)")
+    parser.add_argument("--class", type=int, default=None, metavar="N", dest="label", help="class of a network with classes, from 0")
     parser.add_argument("--outdir", type=Path, default=Path("samples"), help="folder for seedNNNN.png and grid.png (default: samples)")
     _add_common(parser)
 
@@ -297,6 +303,7 @@ def _sample(options: argparse.Namespace) -> None:
     device = check_device(options.device)
     path = options.network if options.network is not None else assets.require(f"generator-{options.domain}")
     generator = load_generator(path).to(device).eval().requires_grad_(False)
+    c = class_vector(generator.config.c_dim, options.label)
     folder = make_folder(options.outdir)
     names = [folder / f"seed{seed:04d}.png" for seed in seeds] + [folder / "grid.png"]
     for name in names:
@@ -305,11 +312,24 @@ def _sample(options: argparse.Namespace) -> None:
     with torch.no_grad():
         for seed, name in zip(seeds, names, strict=False):
             z = torch.randn(1, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
-            image = generator(z, options.trunc)
+            image = generator(z, options.trunc, c=None if c is None else c.to(device))
             save_picture(name, to_pixels(image), DigitalSource.TRAINED, options.overwrite)
             images.append(image)
     save_picture(names[-1], grid(torch.cat(images), min(8, len(images))), DigitalSource.TRAINED, options.overwrite)
     print(names[-1])
+
+
+def class_vector(classes: int, label: int | None) -> torch.Tensor | None:
+    """The one-hot vector (1, classes) of `--class`, or None for a network without classes."""
+    import torch
+
+    if not classes:
+        if label is not None:
+            raise UserError("--class: this network has no classes; leave it out.")
+        return None
+    if label is None or not 0 <= label < classes:
+        raise UserError(f"--class must be between 0 and {classes - 1} for this network; say which.")
+    return torch.eye(classes)[label][None]
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -395,6 +415,82 @@ def _train(options: argparse.Namespace) -> None:
     if options.recipe == "judge" and not hasattr(options, "outdir") and base is None:
         options.outdir = "runs/judge"
     print(train(from_options(settings, options, base)))
+
+
+# -- import and export ----------------------------------------------------------------------------------------------
+
+
+def _import_command(commands: Any) -> None:
+    meaning = "Read files of other programs."
+    parser: Parser = commands.add_parser("import", help=meaning, description=meaning)
+    parser.set_defaults(parser=parser)
+    things = parser.add_subparsers(title="things", metavar="THING", parser_class=Parser, required=True)
+    child = _add(
+        things, "generator", _import_generator, "Read a StyleGAN2 of NVIDIA's (.pkl) or rosinality's (.pt).",
+        "Nothing in the file is executed; a file that wants something executed is refused.",
+    )  # fmt: skip
+    child.add_argument("file", type=Path, metavar="FILE", help="the network file")
+    child.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="our checkpoint of the generator")
+    child.add_argument(
+        "--which", choices=("G_ema", "G"), default="G_ema",
+        help="the averaged generator, or the one trained last (default: G_ema)",
+    )  # fmt: skip
+    child.add_argument("--discriminator", type=Path, metavar="OUT.safetensors", help="also write the discriminator there")
+    child.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _import_generator(options: argparse.Namespace) -> None:
+    from crossrig.checkpoint import sha256
+    from crossrig.data.metadata import check_destination
+    from crossrig.gan.importers.generators import import_networks
+    from crossrig.gan.weights import save_discriminator, save_generator
+
+    for path in (options.output, options.discriminator):
+        if path is not None:
+            check_destination(path, options.overwrite, what="networks", endings=(".safetensors",))
+    if options.discriminator == options.output:
+        raise UserError(f"{options.output}: the generator and the discriminator need two names.")
+    networks = import_networks(options.file, options.which)
+    if options.discriminator is not None and networks.discriminator is None:
+        raise UserError(" ".join((f"{options.file}: holds no discriminator to import.", *networks.notes)))
+    source = {"file": options.file.name, "sha256": sha256(options.file), "layout": networks.layout}
+    save_generator(options.output, networks.generator, {"imported": {**source, "network": options.which}})
+    print(options.output)
+    if options.discriminator is not None and networks.discriminator is not None:
+        save_discriminator(options.discriminator, networks.discriminator, {"imported": source})
+        print(options.discriminator)
+    for note in networks.notes:
+        print(note, file=sys.stderr)
+
+
+def _export_command(commands: Any) -> None:
+    meaning = "Write networks for other programs."
+    parser: Parser = commands.add_parser("export", help=meaning, description=meaning)
+    parser.set_defaults(parser=parser)
+    things = parser.add_subparsers(title="things", metavar="THING", parser_class=Parser, required=True)
+    child = _add(things, "generator", _export_generator, "Write a generator in rosinality's layout or as ONNX.")
+    child.add_argument("network", type=Path, metavar="NET.safetensors", help="a generator checkpoint")
+    child.add_argument("--format", choices=("pt", "onnx"), required=True, help="pt: rosinality's PyTorch layout")
+    child.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a name that ends in .pt or .onnx")
+    child.add_argument("--from", choices=("z", "s"), default="z", dest="start", help="what the ONNX network takes (default: z)")
+    child.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _export_generator(options: argparse.Namespace) -> None:
+    from crossrig.data.metadata import check_destination
+    from crossrig.gan.export import export_onnx, export_rosinality
+    from crossrig.gan.weights import load_generator
+
+    check_destination(options.output, options.overwrite, what="these networks", endings=(f".{options.format}",))
+    generator = load_generator(options.network).requires_grad_(False)
+    notes: tuple[str, ...] = ()
+    if options.format == "pt":
+        notes = export_rosinality(options.output, generator)
+    else:
+        export_onnx(options.output, generator, options.start)
+    print(options.output)
+    for note in notes:
+        print(note, file=sys.stderr)
 
 
 # -- eval, assets, doctor, demo -------------------------------------------------------------------------------------

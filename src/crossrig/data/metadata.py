@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import os
 import tempfile
+from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -34,11 +35,17 @@ class DigitalSource(enum.Enum):
     """Made by a program that was not trained: the renderer."""
 
 
-def check_destination(path: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """The path, once it is sure that a picture may be written there; raises :class:`UserError` otherwise."""
+def check_destination(
+    path: str | os.PathLike[str], overwrite: bool = False, *, what: str = "pictures", endings: Collection[str] | None = None
+) -> Path:
+    """The path, once it is sure that a file may be written there; raises :class:`UserError` otherwise.
+
+    ``what`` is written, to a name with one of ``endings``; None: those of pictures.
+    """
     path = Path(path)
-    if path.suffix.lower() not in _FORMATS:
-        raise UserError(f"{path}: pictures are written as {', '.join(sorted(_FORMATS))}; choose a name that ends so.")
+    allowed = sorted(_FORMATS if endings is None else endings)
+    if path.suffix.lower() not in allowed:
+        raise UserError(f"{path}: {what} are written as {', '.join(allowed)}; choose a name that ends so.")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give a file name.")
     if path.exists() and not overwrite:

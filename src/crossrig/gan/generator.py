@@ -10,21 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from crossrig.gan.mapping import Mapping
 from crossrig.gan.ops import (
     ACTIVATION_GAIN,
+    FIR_TAPS,
     LEAKY_SLOPE,
     EqualLinear,
+    check_taps,
+    clip,
     convolve,
     demodulation,
-    leaky_relu,
-    pixel_norm,
     upsample,
 )
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer, StyleSpace
@@ -40,6 +41,11 @@ class GeneratorConfig:
     beyond the resolution are dropped, so that one table serves a network that grows. The default keeps the
     multiply-adds of every level about equal, which suits a CPU. mapping_lr_mul: learning-rate multiplier of the
     mapping network. Raises ValueError or TypeError for values that make no network.
+
+    The rest is for networks of others. c_dim: length of the class vector, 0 for a network without classes; embed_dim:
+    what it is mapped to before it joins z (None: w_dim). mapping_dim: width between the mapping layers (None: w_dim).
+    clamp: bound of the features of every layer and of its RGB, which half precision needs (None: none). taps: the
+    low-pass filter for changes of resolution.
     """
 
     resolution: int = 128
@@ -48,6 +54,11 @@ class GeneratorConfig:
     channels: tuple[int, ...] = (256, 256, 128, 64, 32, 16)
     mapping_layers: int = 4
     mapping_lr_mul: float = 0.01
+    c_dim: int = 0
+    embed_dim: int | None = None
+    mapping_dim: int | None = None
+    clamp: float | None = None
+    taps: tuple[float, ...] = FIR_TAPS
 
     def __post_init__(self) -> None:
         if self.resolution < CONSTANT_RESOLUTION or self.resolution & (self.resolution - 1):
@@ -57,6 +68,11 @@ class GeneratorConfig:
             raise ValueError(f"{self.resolution} px needs {levels} channel counts, from 4 px up: got {self.channels}")
         if min(self.z_dim, self.w_dim, self.mapping_layers, *self.channels) < 1 or not self.mapping_lr_mul > 0:
             raise ValueError(f"dimensions, layers and multipliers must be positive: got {self}")
+        if self.c_dim < 0 or min(self.embed_dim or 1, self.mapping_dim or 1) < 1:
+            raise ValueError(f"the class vector and the widths of the mapping network must be positive: got {self}")
+        if self.clamp is not None and not self.clamp > 0:
+            raise ValueError(f"clamp must be positive or None: got {self.clamp}")
+        object.__setattr__(self, "taps", check_taps(self.taps))
         # a list comes from JSON or TOML; equality and hashing want the tuple
         object.__setattr__(self, "channels", tuple(self.channels[:levels]))
 
@@ -67,43 +83,26 @@ class GeneratorConfig:
         return StyleSpace(self.resolution, table)
 
 
-class Mapping(nn.Module):
-    """Mapping network f: z (B, z_dim) -> w (B, w_dim); z is scaled to unit mean square first."""
-
-    def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__()
-        widths = [config.z_dim] + [config.w_dim] * config.mapping_layers
-        self.layers = nn.ModuleList(
-            EqualLinear(inputs, outputs, lr_mul=config.mapping_lr_mul) for inputs, outputs in pairwise(widths)
-        )
-
-    def forward(self, z: torch.Tensor) -> torch.Tensor:
-        x = pixel_norm(z)
-        for layer in self.layers:
-            x = leaky_relu(layer(x))
-        return x
-
-
 class StyledConv(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up` doubles the resolution first."""
 
     noise_const: torch.Tensor
 
-    def __init__(self, layer: StyleLayer, outputs: int, w_dim: int, *, up: bool) -> None:
+    def __init__(self, layer: StyleLayer, outputs: int, config: GeneratorConfig, *, up: bool) -> None:
         super().__init__()
-        self.up = up
+        self.up, self.taps, self.clamp = up, config.taps, config.clamp
         self.weight = nn.Parameter(torch.randn(outputs, layer.size, 3, 3))
         self.weight_gain = 1.0 / math.sqrt(layer.size * 9)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.register_buffer("noise_const", torch.randn(layer.resolution, layer.resolution))
-        self.affine = EqualLinear(w_dim, layer.size, bias=1.0)
+        self.affine = EqualLinear(config.w_dim, layer.size, bias=1.0)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor, noise: NoiseMode) -> torch.Tensor:
         # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
         # the same numbers as modulated_conv + leaky_relu with fewer passes over the large tensors.
         style = style * self.weight_gain
-        x = convolve(x * style[:, :, None, None], self.weight, self.up)
+        x = convolve(x * style[:, :, None, None], self.weight, self.up, self.taps)
         factor = demodulation(self.weight, style) * ACTIVATION_GAIN  # (B, O)
         offset = (self.bias * ACTIVATION_GAIN)[None, :, None, None]  # (1, O, 1, 1)
         if noise == "const":
@@ -111,35 +110,37 @@ class StyledConv(nn.Module):
         elif noise == "random":
             grain = torch.randn(x.shape[0], 1, *x.shape[2:], dtype=x.dtype, device=x.device)
             offset = offset + grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, O, R, R)
-        return F.leaky_relu(torch.addcmul(offset, x, factor[:, :, None, None]), LEAKY_SLOPE)
+        return clip(F.leaky_relu(torch.addcmul(offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
     """Modulated 1x1 convolution to RGB, without demodulation."""
 
-    def __init__(self, layer: StyleLayer, w_dim: int) -> None:
+    def __init__(self, layer: StyleLayer, config: GeneratorConfig) -> None:
         super().__init__()
+        self.clamp = config.clamp
         self.weight = nn.Parameter(torch.randn(3, layer.size, 1, 1))
         self.weight_gain = 1.0 / math.sqrt(layer.size)
         self.bias = nn.Parameter(torch.zeros(3))
-        self.affine = EqualLinear(w_dim, layer.size, bias=1.0)
+        self.affine = EqualLinear(config.w_dim, layer.size, bias=1.0)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
         # three outputs only: per-sample weights are smaller than a scaled copy of x
         weight = self.weight[:, :, 0, 0] * (style * self.weight_gain)[:, None, :]  # (B, 3, C)
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view of channels-last x
-        rgb: torch.Tensor = pixels @ weight.transpose(1, 2) + self.bias  # (B, HW, 3)
+        rgb = clip(pixels @ weight.transpose(1, 2) + self.bias, self.clamp)  # (B, HW, 3)
         return rgb.reshape(x.shape[0], x.shape[2], x.shape[3], 3).permute(0, 3, 1, 2)
 
 
 class SynthesisBlock(nn.Module):
     """One resolution: up-convolution (not at 4 px), convolution, toRGB added to the upsampled image so far."""
 
-    def __init__(self, layers: dict[str, StyleLayer], outputs: int, w_dim: int) -> None:
+    def __init__(self, layers: dict[str, StyleLayer], outputs: int, config: GeneratorConfig) -> None:
         super().__init__()
-        self.conv0 = StyledConv(layers["conv0"], outputs, w_dim, up=True) if "conv0" in layers else None
-        self.conv1 = StyledConv(layers["conv1"], outputs, w_dim, up=False)
-        self.torgb = ToRGB(layers["torgb"], w_dim)
+        self.taps = config.taps
+        self.conv0 = StyledConv(layers["conv0"], outputs, config, up=True) if "conv0" in layers else None
+        self.conv1 = StyledConv(layers["conv1"], outputs, config, up=False)
+        self.torgb = ToRGB(layers["torgb"], config)
 
     def forward(
         self, x: torch.Tensor, image: torch.Tensor | None, styles: dict[str, torch.Tensor], noise: NoiseMode
@@ -148,7 +149,7 @@ class SynthesisBlock(nn.Module):
             x = self.conv0(x, styles["conv0"], noise)
         x = self.conv1(x, styles["conv1"], noise)
         rgb = self.torgb(x, styles["torgb"])
-        return x, rgb if image is None else upsample(image) + rgb
+        return x, rgb if image is None else upsample(image, self.taps) + rgb
 
 
 class Generator(nn.Module):
@@ -160,12 +161,20 @@ class Generator(nn.Module):
         super().__init__()
         self.config = config
         self.style_space = config.style_space
-        self.mapping = Mapping(config)
+        self.mapping = Mapping(
+            config.z_dim,
+            config.w_dim,
+            config.mapping_layers,
+            config.mapping_lr_mul,
+            hidden=config.mapping_dim or config.w_dim,
+            c_dim=config.c_dim,
+            embed_dim=config.embed_dim or config.w_dim,
+        )
         self.register_buffer("w_avg", torch.zeros(config.w_dim))
         self.const = nn.Parameter(torch.randn(config.channels[0], CONSTANT_RESOLUTION, CONSTANT_RESOLUTION))
         self.synthesis = nn.ModuleDict(
             {
-                f"b{resolution}": SynthesisBlock(self._block_layers(resolution), outputs, config.w_dim)
+                f"b{resolution}": SynthesisBlock(self._block_layers(resolution), outputs, config)
                 for resolution, outputs in zip(self.style_space.block_resolutions, config.channels, strict=True)
             }
         )
@@ -174,10 +183,15 @@ class Generator(nn.Module):
         layers = (layer for layer in self.style_space.layers if layer.resolution == resolution)
         return {layer.name.partition(".")[2]: layer for layer in layers}
 
-    def map(self, z: torch.Tensor, truncation: float = 1.0) -> torch.Tensor:
-        """z (B, z_dim) ~ N(0, 1) -> w (B, w_dim), moved towards the mean w (`truncation` 1: not at all, 0: onto it)."""
-        w: torch.Tensor = self.mapping(z)
-        return w if truncation == 1.0 else self.w_avg.lerp(w, truncation)
+    def map(
+        self, z: torch.Tensor, truncation: float | torch.Tensor = 1.0, c: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """z (B, z_dim) ~ N(0, 1) -> w (B, w_dim), moved towards the mean w (`truncation` 1: not at all, 0: onto it).
+
+        c (B, c_dim): the class vectors, usually one-hot, of a network with classes; ValueError when they do not fit.
+        """
+        w: torch.Tensor = self.mapping(z, c)
+        return w if isinstance(truncation, float) and truncation == 1.0 else self.w_avg.lerp(w, truncation)
 
     @torch.no_grad()
     def track_w(self, w: torch.Tensor, beta: float = 0.998) -> None:
@@ -214,9 +228,11 @@ class Generator(nn.Module):
         assert image is not None  # there is always a 4 px block
         return image
 
-    def forward(self, z: torch.Tensor, truncation: float = 1.0, noise: NoiseMode = "const") -> torch.Tensor:
+    def forward(
+        self, z: torch.Tensor, truncation: float = 1.0, noise: NoiseMode = "const", c: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """z (B, z_dim) -> images (B, 3, R, R): map, affine, synthesise."""
-        return self.synthesise(self.affine(self.map(z, truncation)), noise)
+        return self.synthesise(self.affine(self.map(z, truncation, c)), noise)
 
     def latent_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that carry the latent space: mapping network and affine layers.

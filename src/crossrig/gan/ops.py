@@ -13,6 +13,7 @@ quadruples the multiply-adds.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -34,35 +35,53 @@ def pixel_norm(x: torch.Tensor) -> torch.Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
 
-def fir_kernel(like: torch.Tensor, gain: float = 1.0) -> torch.Tensor:
-    """(4, 4) outer product of FIR_TAPS with sum `gain`, in the dtype and on the device of `like`."""
-    taps = torch.tensor(FIR_TAPS, dtype=like.dtype, device=like.device)
-    return torch.outer(taps, taps) * (gain / taps.sum().square())
+def check_taps(taps: Sequence[float]) -> tuple[float, ...]:
+    """`taps` as a tuple, once they are a low-pass filter: 1 to 16, symmetric, of positive sum; ValueError otherwise."""
+    taps = tuple(float(tap) for tap in taps)
+    if not 1 <= len(taps) <= 16 or taps != taps[::-1] or not 0.0 < sum(taps) < math.inf:
+        raise ValueError(f"filter taps must be 1 to 16, symmetric, with a positive sum: got {taps}")
+    return taps
 
 
-def fir(x: torch.Tensor, padding: int | tuple[int, int], gain: float = 1.0, stride: int = 1) -> torch.Tensor:
+def fir_kernel(like: torch.Tensor, gain: float = 1.0, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
+    """(n, n) outer product of the n `taps` with sum `gain`, in the dtype and on the device of `like`."""
+    line = torch.tensor(taps, dtype=like.dtype, device=like.device)
+    return torch.outer(line, line) * (gain / line.sum().square())
+
+
+def fir(
+    x: torch.Tensor,
+    padding: int | tuple[int, int],
+    gain: float = 1.0,
+    stride: int = 1,
+    taps: tuple[float, ...] = FIR_TAPS,
+) -> torch.Tensor:
     """Depthwise FIR of x after zero padding: `padding` on all sides, or (before, after) on both axes."""
     if isinstance(padding, tuple):
         before, after = padding
-        x = F.pad(x, (before, after, before, after))
-        padding = 0
+        if before != after or before < 0:
+            x = F.pad(x, (before, after, before, after))
+            before = 0
+        padding = before
     channels = x.shape[1]
-    kernel = fir_kernel(x, gain).expand(channels, 1, -1, -1)
+    kernel = fir_kernel(x, gain, taps).expand(channels, 1, -1, -1)
     return F.conv2d(x, kernel, padding=padding, stride=stride, groups=channels)
 
 
-def upsample(x: torch.Tensor) -> torch.Tensor:
+def upsample(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
     """(B, C, H, W) -> (B, C, 2H, 2W) by zero insertion and FIR.
 
-    The two phases of the filter are (1, 3)/4 and (3, 1)/4, which is bilinear interpolation with zeros outside.
+    The two phases of the usual filter are (1, 3)/4 and (3, 1)/4, which is bilinear interpolation with zeros outside.
     """
+    if taps != FIR_TAPS:
+        return upsample_reference(x, taps)
     padded = F.pad(x, (1, 1, 1, 1))
     return F.interpolate(padded, scale_factor=2, mode="bilinear", align_corners=False)[:, :, 2:-2, 2:-2]
 
 
-def upsample_reference(x: torch.Tensor) -> torch.Tensor:
+def upsample_reference(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
     """`upsample` as written in the paper: insert zeros, then filter with gain 4."""
-    return fir(insert_zeros(x), padding=(2, 1), gain=4.0)
+    return fir(insert_zeros(x), ((len(taps) + 1) // 2, len(taps) // 2 - 1), gain=4.0, taps=taps)
 
 
 def insert_zeros(x: torch.Tensor) -> torch.Tensor:
@@ -72,9 +91,9 @@ def insert_zeros(x: torch.Tensor) -> torch.Tensor:
     return F.pad(x, (0, 1, 0, 0, 0, 1)).reshape(batch, channels, 2 * height, 2 * width)
 
 
-def downsample(x: torch.Tensor) -> torch.Tensor:
+def downsample(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
     """(B, C, H, W) -> (B, C, H/2, W/2) by FIR and dropping every second sample."""
-    return fir(x, padding=1, stride=2)
+    return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), stride=2, taps=taps)
 
 
 def demodulation(weight: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
@@ -83,12 +102,23 @@ def demodulation(weight: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
     return (style.square() @ energy.t() + DEMODULATION_EPS).rsqrt()
 
 
-def convolve(x: torch.Tensor, weight: torch.Tensor, up: bool) -> torch.Tensor:
+def strided_convolve(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
+    """FIR, then a 3x3 convolution of stride two: (B, I, H, W), (O, I, 3, 3), (O,) -> (B, O, H/2, W/2)."""
+    x = fir(x, ((len(taps) + 1) // 2, len(taps) // 2), taps=taps)  # (B, I, H+1, W+1)
+    return F.conv2d(x, weight, bias, stride=2)
+
+
+def clip(x: torch.Tensor, limit: float | None) -> torch.Tensor:
+    """x with its values held within +-`limit`; None: x itself."""
+    return x if limit is None else x.clamp(-limit, limit)
+
+
+def convolve(x: torch.Tensor, weight: torch.Tensor, up: bool, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
     """Same-size correlation, or a factor-two up-convolution: zero insertion, true convolution, FIR of gain 4."""
     if not up:
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
     x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (B, O, 2H+1, 2W+1)
-    return fir(x, padding=1, gain=4.0)
+    return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), gain=4.0, taps=taps)
 
 
 def modulated_conv(

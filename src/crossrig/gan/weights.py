@@ -1,19 +1,24 @@
-"""Generators on disk, and growing a trained one to a higher resolution."""
+"""Generators and discriminators on disk, and growing a trained generator to a higher resolution."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
 
 KIND = "generator"
+DISCRIMINATOR_KIND = "discriminator"
+
+Config = TypeVar("Config", GeneratorConfig, DiscriminatorConfig)
+Network = TypeVar("Network", Generator, Discriminator)
 
 
 def save_generator(path: str | Path, generator: Generator, header: Mapping[str, Any] | None = None) -> None:
@@ -25,26 +30,51 @@ def save_generator(path: str | Path, generator: Generator, header: Mapping[str, 
 
 def load_generator(path: str | Path) -> Generator:
     """Reads a generator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, header = checkpoint.load(path)
-    if header.get("kind") != KIND:
-        raise UserError(f"{path} holds a '{header.get('kind')}', not a generator; give a generator checkpoint")
-    generator = Generator(parse_config(header.get("config"), path))
-    try:
-        generator.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"the tensors in {path} do not fit its config ({reason}); download or train it again") from None
-    return generator.eval()
+    tensors, config = _load(path, KIND)
+    return _filled(Generator(parse_config(config, path)), tensors, path)
+
+
+def save_discriminator(path: str | Path, discriminator: Discriminator, header: Mapping[str, Any] | None = None) -> None:
+    """Writes a discriminator checkpoint; `header` as in `save_generator`."""
+    facts = dict(header or {})
+    facts.update(kind=DISCRIMINATOR_KIND, config=asdict(discriminator.config))
+    checkpoint.save(path, discriminator.state_dict(), facts)
+
+
+def load_discriminator(path: str | Path) -> Discriminator:
+    """Reads a discriminator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
+    tensors, config = _load(path, DISCRIMINATOR_KIND)
+    return _filled(Discriminator(_parse(DiscriminatorConfig, config, path, DISCRIMINATOR_KIND)), tensors, path)
 
 
 def parse_config(config: object, path: str | Path) -> GeneratorConfig:
     """The `config` object of a generator's header as GeneratorConfig; UserError names what does not fit."""
+    return _parse(GeneratorConfig, config, path, KIND)
+
+
+def _load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], object]:
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") != kind:
+        raise UserError(f"{path} holds a '{header.get('kind')}', not a {kind}; give a {kind} checkpoint")
+    return tensors, header.get("config")
+
+
+def _parse(settings: type[Config], config: object, path: str | Path, kind: str) -> Config:
     if not isinstance(config, dict):
         raise UserError(f"the header of {path} has no 'config' object; download or train it again")
     try:
-        return GeneratorConfig(**config)
+        return settings(**config)
     except (TypeError, ValueError) as error:
-        raise UserError(f"the config in {path} is not a generator's ({error}); was a newer crossrig used?") from None
+        raise UserError(f"the config in {path} is not a {kind}'s ({error}); was a newer crossrig used?") from None
+
+
+def _filled(network: Network, tensors: Mapping[str, torch.Tensor], path: str | Path) -> Network:
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"the tensors in {path} do not fit its config ({reason}); download or train it again") from None
+    return network.eval()
 
 
 def grow(
