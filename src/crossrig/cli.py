@@ -259,19 +259,29 @@ def _controls_command(commands: Any) -> None:
 
 
 def _controls(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.controls import WEAK, shipped_figures, tag
     from crossrig.face3d.controls import CONTROLS
 
     word = options.filter.lower()
     chosen = [control for control in CONTROLS.values() if word in control.name.lower() or word in control.meaning.lower()]
+    figures = shipped_figures()
     if options.json:
-        print(json.dumps([asdict(control) for control in chosen], indent=2))
+        rows = []
+        for control in chosen:
+            figure = figures.get(control.name)
+            measured = {"obedience": figure.obedience, "leak": figure.leak, "weak": figure.weak} if figure else None
+            rows.append(asdict(control) | {"measured": measured})
+        print(json.dumps(rows, indent=2))
         return
     if not chosen:
         raise UserError(f'No control has "{options.filter}" in its name or meaning; `crossrig controls` lists all.')
     width = max(len(control.name) for control in chosen)
     for control in chosen:
         reach = f"{control.minimum:g} .. {control.maximum:g} {control.unit}"
-        print(f"{control.name:{width}}  {reach:18}  {'added to the face: ' if control.relative else ''}{control.meaning}")
+        beginning = "added to the face: " if control.relative else ""
+        print(f"{control.name:{width}}  {reach:18}  {tag(figures.get(control.name)):19}  {beginning}{control.meaning}")
+    if figures:
+        print(f"\nweak: less than {WEAK:g} of the commanded change is what a second network sees; docs/7-edits-evaluation.md")
 
 
 # -- sample ---------------------------------------------------------------------------------------------------------
@@ -498,18 +508,58 @@ def _export_generator(options: argparse.Namespace) -> None:
 
 def _eval_command(commands: Any) -> None:
     parser = _add(commands, "eval", _eval, "Measure the shipped networks on people none of them was trained on.")
-    parser.add_argument("--quick", action="store_true", help="the short evaluation (the only one so far)")
+    parser.add_argument("--quick", action="store_true", help="the short evaluation of everything")
     parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
+    parts = parser.add_subparsers(title="parts", metavar="PART", parser_class=Parser)
+    _eval_edits_command(parts)
 
 
 def _eval(options: argparse.Namespace) -> None:
     from crossrig import evaluate
 
     if not options.quick:
-        raise UserError("Only the short evaluation exists so far: add --quick.")
+        raise UserError("Say what to measure: `crossrig eval --quick`, or `crossrig eval edits`.")
     figures = evaluate.shipped_quick(options.workers)
     print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
+
+
+def _eval_edits_command(parts: Any) -> None:
+    parser = _add(parts, "edits", _eval_edits, "Measure edits: obedience, leak, identity, realism and cost, beside simpler methods.")
+    parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes that are edited (default: 512)")
+    parser.add_argument("--portraits", type=int, default=None, metavar="N", help="unseen portraits that are inverted and edited; 0: none")
+    parser.add_argument("--controls", type=int, default=None, metavar="N", help="codes that each named control is tried on; 0: none")
+    parser.add_argument("--methods", default=None, metavar="LIST", help="methods with commas between them (default: all but ours_picture)")
+    parser.add_argument("--codes", type=Path, default=None, metavar="FILE", help="codes.safetensors of T's run, for the baselines")
+    parser.add_argument("--triples", type=int, default=10000, metavar="N", help="codes to label where there is no --codes (default: 10000)")
+    parser.add_argument("--rig", action="append", default=[], metavar="NAME=FILE", dest="rigs", help="another rig to compare, repeatable")
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--outdir", type=Path, default=None, help="folder for edits.md, edits.json, controls.json and the pictures")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
+
+
+def _eval_edits(options: argparse.Namespace) -> None:
+    from crossrig.evaluation import report
+    from crossrig.evaluation.edits import Sizes
+    from crossrig.evaluation.methods import USUAL, check_methods
+    from crossrig.evaluation.shipped import Request, evaluate_shipped, parse_rigs
+    from crossrig.train.memory import keep_freed_memory
+
+    samples = _at_least(options.samples, 8, "--samples", 512)
+    sizes = Sizes.of(samples, options.portraits)
+    methods = check_methods(options.methods.split(",")) if options.methods is not None else USUAL
+    rigs = parse_rigs(options.rigs)
+    controls = _at_least(options.controls, 0, "--controls", min(64, samples))
+    request = Request(sizes, methods, options.codes, options.triples, rigs, controls, options.workers)
+    if options.outdir is not None:
+        make_folder(options.outdir)
+        report.check_folder(options.outdir, [*methods, *rigs], options.overwrite)
+    keep_freed_memory()
+    outcome = evaluate_shipped(request, None if options.json else _show_progress)
+    if options.outdir is not None:
+        outcome.write(options.outdir, options.overwrite)
+    print(outcome.as_json() if options.json else outcome.as_markdown())
 
 
 def _assets_command(commands: Any) -> None:

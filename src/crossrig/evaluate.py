@@ -71,9 +71,9 @@ def see(network: Reconstruction, generator: Generator, styles: Tensor, batch: in
 
 
 @torch.no_grad()
-def unseen_styles(generator: Generator, count: int) -> Tensor:
-    """(count, S): codes of people no network was trained on."""
-    z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(CODES_SEED))
+def unseen_styles(generator: Generator, count: int, seed: int = CODES_SEED) -> Tensor:
+    """(count, S): codes of people no network was trained on. `seed` is one of the reserved ones."""
+    z = torch.randn(count, generator.config.z_dim, generator=torch.Generator().manual_seed(seed))
     return generator.affine(generator.map(z))
 
 

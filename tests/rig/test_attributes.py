@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from crossrig.face3d.params import FaceParams
@@ -31,3 +32,16 @@ def test_dropout_is_no_part_of_the_weights() -> None:
     plain.load_state_dict(dropping.state_dict())
     styles = torch.randn(3, 20)
     torch.testing.assert_close(plain(styles), dropping.eval()(styles))
+
+
+@pytest.mark.parametrize("hidden", [(), (16,), (16, 12)])
+def test_slopes_are_those_of_automatic_differentiation(people: FaceParams, hidden: tuple[int, ...]) -> None:
+    torch.manual_seed(3)
+    predictor = AttributePredictor(AttributePredictorConfig(20, hidden)).eval()
+    torch.nn.init.normal_(predictor.out.weight, std=0.3)
+    predictor.set_populations(torch.randn(64, 20) * 3 + 1, people.pack())
+    styles, rows, directions = torch.randn(2, 20), torch.randn(5, 213), torch.randn(4, 20)
+    found = predictor.slopes(styles, rows, directions)
+    for one, slopes in zip(styles, found, strict=True):
+        jacobian = torch.autograd.functional.jacobian(lambda style: predictor(style[None])[0], one)  # (213, 20)
+        torch.testing.assert_close(slopes, rows @ jacobian @ directions.T, rtol=1e-3, atol=1e-3)

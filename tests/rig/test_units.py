@@ -46,3 +46,15 @@ def test_misfit_grams_are_refused(tiny_model: FaceModel) -> None:
     grams = {name: Units.of(tiny_model).gram(name) for name in BLOCKS}
     with pytest.raises(ValueError, match="albedo"):
         Units(grams | {"albedo": torch.eye(3)})
+
+
+def test_a_root_measures_as_the_form_does(tiny_model: FaceModel, people: FaceParams) -> None:
+    units = Units.of(tiny_model)
+    other = people.shape.roll(1, 0)
+    root = units.root("shape")
+    torch.testing.assert_close((people.shape @ root).square().sum(1), units.squared("shape", people.shape), rtol=1e-3, atol=1e-9)
+    product = ((people.shape @ root) * (other @ root)).sum(1)
+    torch.testing.assert_close(product, units.inner("shape", people.shape, other), rtol=1e-2, atol=1e-7)
+    short = units.root("shape", 0.95)
+    assert short.shape[1] < root.shape[1]
+    assert 0.95 <= float(short.square().sum() / units.gram("shape").trace()) < 1.0

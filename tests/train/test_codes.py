@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 import torch
 
+from crossrig import checkpoint
+from crossrig.errors import UserError
+from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.gan.generator import Generator
-from crossrig.train.codes import sample_styles
+from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
+from crossrig.train.codes import labelled_codes, load_codes, sample_styles
 
 
 def test_unmixed_codes_are_those_of_z(tiny_generator: Generator) -> None:
@@ -33,3 +40,32 @@ def test_the_seed_decides(tiny_generator: Generator) -> None:
     first = sample_styles(tiny_generator, 4, torch.Generator().manual_seed(1))
     assert torch.equal(first, sample_styles(tiny_generator, 4, torch.Generator().manual_seed(1)))
     assert not torch.equal(first, sample_styles(tiny_generator, 4, torch.Generator().manual_seed(2)))
+
+
+def test_labels_are_what_the_network_sees_and_the_end_is_unmixed(tiny_generator: Generator, people: FaceParams) -> None:
+    torch.manual_seed(0)
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)).eval().requires_grad_(False)
+    network.set_population(people.pack())
+    steps: list[tuple[int, int]] = []
+    styles, labels = labelled_codes(tiny_generator, network, 70, 5, 1.0, 4, lambda step, total: steps.append((step, total)))
+    assert styles.shape == (75, tiny_generator.style_space.size)
+    assert steps == [(1, 2), (2, 2)]
+    seen = network.predict(tiny_generator.synthesise(styles[-5:]).clamp(-1, 1)).pack()
+    torch.testing.assert_close(labels[-5:], seen, rtol=1e-4, atol=1e-5)
+    random = torch.Generator().manual_seed(4)
+    assert torch.equal(styles[:70], sample_styles(tiny_generator, 70, random, 1.0))
+    assert torch.equal(styles[70:], sample_styles(tiny_generator, 5, random, 0.0))
+
+
+def test_codes_of_a_run_are_read_without_the_held_out(tmp_path: Path) -> None:
+    path = tmp_path / "codes.safetensors"
+    styles, labels = torch.randn(10, 4), torch.randn(10, PACKED_SIZE)
+    checkpoint.save(path, {"styles": styles, "labels": labels}, {"kind": "codes", "generator": "abc", "held_out": 3})
+    read, truth = load_codes(path, "abc")
+    assert torch.equal(read, styles[:7])
+    assert torch.equal(truth, labels[:7])
+    with pytest.raises(UserError, match="of the generator abc"):
+        load_codes(path, "def")
+    checkpoint.save(path, {"styles": styles}, {"kind": "judge"})
+    with pytest.raises(UserError, match="not labelled codes"):
+        load_codes(path, "abc")

@@ -173,6 +173,13 @@ def _dlib_faces(picture: Pixels) -> list[Face]:
     return faces
 
 
+def dlib_box(side: float) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the box that dlib would draw round the face in a picture of `side` px cut out by its framing."""
+    width = side / 2 / _DLIB_HALF
+    x, y = side / 2, side / 2 + _DLIB_UP * width
+    return x - width / 2, y - width / 2, x + width / 2, y + width / 2
+
+
 @torch.no_grad()
 def _network_faces(picture: Pixels, network: DetectorNet) -> list[Face]:
     longest = max(picture.shape[:2])

@@ -60,6 +60,31 @@ class AttributePredictor(nn.Module):
         standard = (styles - self.style_mean) / self.style_scale
         return cast(Tensor, self.label_mean + self.label_scale * self.out(self.layers(standard)))
 
+    @torch.no_grad()
+    def slopes(self, styles: Tensor, rows: Tensor, directions: Tensor) -> Tensor:
+        """How the answer changes along directions: (B,R,K) = rows (R,213) times the Jacobian at styles (B,S) times directions (K,S)'.
+
+        The chain rule written out: for the few hundred rows and directions of a Gauss-Newton step several times faster than automatic
+        differentiation, which repeats the forward pass for every row. Dropout is left out, as in evaluation mode.
+        """
+        x = (styles - self.style_mean) / self.style_scale
+        gains: list[Tensor] = []  # (B, width) of every ELU
+        for layer in self.layers:
+            if isinstance(layer, nn.Linear):
+                x = layer(x)
+            elif isinstance(layer, nn.ELU):
+                gains.append(torch.where(x > 0, torch.ones_like(x), x.exp()))
+                x = layer(x)
+        found = ((rows * self.label_scale) @ self.out.weight).expand(len(styles), -1, -1)  # (B,R,width)
+        linear = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
+        along = (directions / self.style_scale).T  # (S,K)
+        if not linear:
+            return found @ along
+        for index, layer in reversed(list(enumerate(linear))):
+            found = found * gains[index][:, None, :]
+            found = found @ (layer.weight if index else layer.weight @ along)
+        return found
+
     def predict(self, styles: Tensor) -> FaceParams:
         """The same as named blocks; gradients pass. Expression weights are not clamped, so that differences stay exact."""
         return FaceParams.unpack(self(styles))

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from torch import Tensor
 
 from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.files import write_text
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor
@@ -112,12 +111,8 @@ def select(scores: Scores, share: float = SHARE, least: int = 2) -> dict[str, tu
 
 def save_selection(path: Path, chosen: Mapping[str, tuple[str, ...]], scores: Scores, notes: Mapping[str, object]) -> None:
     """Write the selection as JSON: {"layers": {attribute: [names]}, "scores": {attribute: {layer: score}}, ...}, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(dict(notes) | {"layers": {name: list(layers) for name, layers in chosen.items()}, "scores": scores}, indent=1)
-    handle, temporary = tempfile.mkstemp(prefix=".layers-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
-    os.replace(temporary, path)
+    write_text(path, text + "\n")
 
 
 def load_selection(path: Path, space: StyleSpace) -> dict[str, tuple[str, ...]]:

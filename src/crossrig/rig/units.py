@@ -71,6 +71,22 @@ class Units(nn.Module):
         """(B, n) difference of a block -> (B,) squared length in the units above."""
         return ((difference @ self.gram(block)) * difference).sum(1).clamp(min=0)
 
+    def inner(self, block: str, first: Tensor, second: Tensor) -> Tensor:
+        """Two (B, n) differences of a block -> (B,) their inner product, in the squared units above."""
+        return ((first @ self.gram(block)) * second).sum(1)
+
+    def root(self, block: str, share: float = 1.0) -> Tensor:
+        """(n, r): a root of the form; the plain length of `difference @ root` is the length in the units above.
+
+        With `share` below 1 the fewest columns r that hold this share of the trace: what is left out moves next to nothing.
+        """
+        values, vectors = torch.linalg.eigh(self.gram(block).double())
+        values, vectors = values.clamp(min=0).flip(0), vectors.flip(1)
+        held = values.cumsum(0) / values.sum()
+        rank = len(values) if share >= 1.0 else int((held < share).sum()) + 1
+        root: Tensor = (vectors * values.sqrt()).narrow(1, 0, rank)
+        return root.to(self.gram(block))
+
     def distance(self, attribute: str, first: FaceParams, second: FaceParams) -> Tensor:
         """(B,): how far two batches of faces are apart in an attribute (m, sRGB value, irradiance or degrees, root mean square)."""
         block = MEASURED_BLOCK[attribute]

@@ -22,7 +22,7 @@ from crossrig.rig.losses import BlockLosses, PointLoss, average
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_attributes
-from crossrig.train.codes import label_styles, sample_styles
+from crossrig.train import codes
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
@@ -67,15 +67,11 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         tensors, header = checkpoint.load(path)
         if header == facts:
             return tensors["styles"], tensors["labels"]
-    random = torch.Generator().manual_seed(config.seed)
-    training = sample_styles(generator, config.codes, random, config.mixed)
-    styles = torch.cat([training, sample_styles(generator, config.held_out, random, mixed=0.0)])
-    labels = []
-    for part in torch.split(styles, 64):
-        labels.append(label_styles(generator, network, part))
-        run.progress(len(labels), -(-len(styles) // 64))
-    checkpoint.save(path, {"styles": styles, "labels": torch.cat(labels)}, facts)
-    return styles, torch.cat(labels)
+    styles, labels = codes.labelled_codes(
+        generator, network, config.codes, config.held_out, config.mixed, config.seed, lambda done, total: run.progress(done, total)
+    )
+    checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
+    return styles, labels
 
 
 def train(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import torch
 from torch import Tensor
 
+from crossrig import checkpoint
+from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.rig.reconstruction import Reconstruction
 
@@ -32,3 +37,45 @@ def sample_styles(
 def label_styles(generator: Generator, network: Reconstruction, styles: Tensor, batch: int = 32) -> Tensor:
     """(N, S) -> (N, 213): what the network sees in the generated pictures."""
     return torch.cat([network.predict(generator.synthesise(part).clamp(-1, 1)).pack() for part in torch.split(styles, batch)])
+
+
+@torch.no_grad()
+def labelled_codes(
+    generator: Generator,
+    network: Reconstruction,
+    count: int,
+    held_out: int,
+    mixed: float,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Styles (N,S) and labels (N,213), N = count + held_out, the last `held_out` of unmixed people: what T is trained on.
+
+    `progress(batch, batches)` is called after every batch that was painted and looked at.
+    """
+    random = torch.Generator().manual_seed(seed)
+    training = sample_styles(generator, count, random, mixed)
+    styles = torch.cat([training, sample_styles(generator, held_out, random, mixed=0.0)])
+    labels = []
+    for part in torch.split(styles, 64):
+        labels.append(label_styles(generator, network, part))
+        if progress is not None:
+            progress(len(labels), -(-len(styles) // 64))
+    return styles, torch.cat(labels)
+
+
+def load_codes(path: Path, generator: str) -> tuple[Tensor, Tensor]:
+    """The training part of a run's `codes.safetensors`: styles (N,S) and labels (N,213), without the held-out end.
+
+    Raises UserError when the file is of another kind or its codes are those of another generator than `generator` (a SHA-256).
+    """
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") != "codes":
+        kind = header.get("kind", "file of unknown kind")
+        raise UserError(f"{path} holds a {kind}, not labelled codes; give the codes.safetensors of T's run.")
+    if header.get("generator") != generator:
+        raise UserError(
+            f"{path} has codes of the generator {str(header.get('generator'))[:12]}, not of {generator[:12]}; label codes of this one."
+        )
+    cut = len(tensors["styles"]) - int(str(header.get("held_out", 0)))
+    return tensors["styles"].narrow(0, 0, cut), tensors["labels"].narrow(0, 0, cut)

@@ -32,7 +32,6 @@ import os
 import random
 import re
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,6 +44,7 @@ from torch import Tensor
 from crossrig import checkpoint
 from crossrig.config import differences, dump_toml, load_toml, to_mapping
 from crossrig.errors import UserError
+from crossrig.files import write_text
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d{9})\.safetensors")
 _KEPT = 2  # the newest, and the one before it in case a disk lost the newest
@@ -223,10 +223,7 @@ def _settle_config(path: Path, config: Any) -> dict[str, tuple[Any, Any]]:
     changed: dict[str, tuple[Any, Any]] = {}
     if path.exists():
         changed = differences(load_toml(type(config), path), config)
-    handle, name = tempfile.mkstemp(prefix=".config-", dir=path.parent)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        stream.write(dump_toml(config))
-    os.replace(name, path)
+    write_text(path, dump_toml(config))
     return changed
 
 

@@ -1,0 +1,109 @@
+"""What edits are looked at with, and what is seen. None of it took part in training an editor, the command reader excepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from crossrig.evaluate import see
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import FaceParams
+from crossrig.features import FeatureTaps, resize
+from crossrig.gan.generator import Generator
+from crossrig.metrics.frechet import pooled_features
+from crossrig.metrics.identity import FaceDescriptor
+from crossrig.rig.losses import PointLoss
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.units import Units
+
+#: Pictures are kept and compared at this side at most, px.
+SHOWN = 128
+_BATCH = 32
+_LAST_TAP = (15,)
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """generator: whose codes are edited. reader: the reconstruction network, in whose terms commands are given. judge: looks at the
+    outcome. descriptor: dlib's, None where it is not installed. features: EfficientNet-Lite0."""
+
+    generator: Generator
+    reader: Reconstruction
+    judge: Reconstruction
+    model: FaceModel
+    units: Units
+    landmarks: PointLoss
+    features: FeatureTaps
+    descriptor: FaceDescriptor | None
+
+    @classmethod
+    def of(
+        cls,
+        generator: Generator,
+        reader: Reconstruction,
+        judge: Reconstruction,
+        model: FaceModel,
+        features: FeatureTaps | None = None,
+        descriptor: FaceDescriptor | None = None,
+    ) -> Instruments:
+        """The instruments that go with a generator, two readers of pictures and a face model."""
+        taps = FeatureTaps(SHOWN, _LAST_TAP) if features is None else features
+        return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the instruments see in the pictures of N codes."""
+
+    params: FaceParams
+    """By the judge."""
+    pictures: Tensor
+    """(N,3,R,R) in [-1,1], R at most SHOWN."""
+    features: Tensor
+    """(N,C)"""
+    descriptors: Tensor | None
+    """(N,128)"""
+
+
+@torch.no_grad()
+def look(instruments: Instruments, styles: Tensor, identity: bool = True) -> Seen:
+    """Paint codes (N,S) and look at them. identity=False leaves out the face descriptors, which cost the most."""
+    params, pictures, features, descriptors = [], [], [], []
+    for part in torch.split(styles, _BATCH):
+        images = instruments.generator.synthesise(part).clamp(-1, 1)
+        params.append(instruments.judge.predict(images))
+        pictures.append(resize(images, SHOWN) if images.shape[-1] > SHOWN else images)
+        features.append(pooled_features(instruments.features, images))
+        if identity and instruments.descriptor is not None:
+            descriptors.append(instruments.descriptor.describe(images))
+    return Seen(FaceParams.concatenate(params), torch.cat(pictures), torch.cat(features), torch.cat(descriptors) if descriptors else None)
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Codes to be edited, and what is known about them before."""
+
+    styles: Tensor
+    """(N,S)"""
+    own: FaceParams
+    """By the reader: commands are differences of these."""
+    before: Seen
+    spread: dict[str, float]
+    """Block -> spread of the judge's readings over these codes."""
+
+    @classmethod
+    def of(cls, instruments: Instruments, styles: Tensor) -> Subjects:
+        """Look at codes (N,S), N >= 8, before anything is done to them."""
+        before = look(instruments, styles)
+        own = see(instruments.reader, instruments.generator, styles)
+        return cls(styles, own, before, instruments.units.spread(before.params))
+
+    def __len__(self) -> int:
+        return len(self.styles)
+
+    def command(self, attribute: str) -> Tensor:
+        """(N,n): the attribute of the next code minus its own. Targets are drawn from the population; the commands add up to nothing."""
+        values = self.own.attribute(attribute)
+        return values.roll(-1, 0) - values

@@ -1,0 +1,156 @@
+"""`crossrig eval edits`: the evaluation of edits, run on the networks in use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from crossrig import assets, checkpoint
+from crossrig.errors import UserError
+from crossrig.evaluate import unseen_styles
+from crossrig.evaluation import report
+from crossrig.evaluation.controls import FILE, ControlFigure, ControlTable, measure_controls, save_table
+from crossrig.evaluation.edits import EDIT_CODES_SEED, EDIT_PORTRAITS_SEED, OURS, Evaluation, Progress, Sizes, evaluate_edits
+from crossrig.evaluation.instruments import Instruments, Subjects
+from crossrig.evaluation.methods import BASELINES, USUAL, build_editors, check_name, rig_editor
+from crossrig.evaluation.portraits import inverted_styles, unseen_portraits
+from crossrig.face3d.model import FaceModel
+from crossrig.features import PerceptualDistance
+from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import load_encoder
+from crossrig.metrics.identity import PACKAGE, FaceDescriptor
+from crossrig.rig.manipulation import Rig
+from crossrig.rig.weights import load_reconstruction, load_rig
+from crossrig.train.codes import labelled_codes, load_codes
+
+#: As T's recipe samples them (train/attributes.py): baselines learn from the same codes.
+_MIXED, _SEED = 0.5, 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be measured.
+
+    codes: file of labelled codes that T was trained on; None: label `triples` codes as T's recipe does. rigs: more rigs by name, M
+    alone. controls: subjects each named control is tried on; 0: leave the controls out. workers: processes that render portraits.
+    """
+
+    sizes: Sizes
+    methods: tuple[str, ...] = USUAL
+    codes: Path | None = None
+    triples: int = 10000
+    rigs: Mapping[str, Path] | None = None
+    controls: int = 64
+    workers: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Everything measured, with sentences about the run."""
+
+    evaluation: Evaluation
+    controls: ControlTable
+    methods: list[str]
+    notes: list[str]
+
+    def as_json(self) -> str:
+        """One flat object of figures."""
+        flat = self.evaluation.flat()
+        for name, row in self.controls.figures.items():
+            flat |= {f"control.{name}.obedience": row.obedience, f"control.{name}.leak": row.leak}
+        return json.dumps(flat, indent=1)
+
+    def as_markdown(self) -> str:
+        """The page."""
+        return report.markdown(self.evaluation, self.methods, self.controls.figures, self.notes)
+
+    def write(self, folder: Path, overwrite: bool) -> None:
+        """edits.md, edits.json, controls.json and the pictures into a folder that exists."""
+        report.write_pictures(folder, self.evaluation, overwrite)
+        report.write_page(folder, self.as_markdown(), self.as_json())
+        if self.controls.figures:
+            save_table(folder / FILE, self.controls)
+
+
+def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outcome:
+    """Run the evaluation. Raises UserError naming what is missing."""
+    tell = progress or (lambda what, step, steps: None)
+    human, rig_file = assets.require("generator-human"), assets.require("manipulation")
+    owner = checkpoint.sha256(human)
+    generator = load_generator(human).eval().requires_grad_(False)
+    rig = load_rig(rig_file, owner)
+    extra = {check_name(name, ()): load_rig(path, owner) for name, path in (request.rigs or {}).items()}
+    reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
+    descriptor = FaceDescriptor.installed()
+    model = FaceModel.load(assets.require("head"))
+    instruments = Instruments.of(generator, reader, judge, model, descriptor=descriptor)
+    codes = _codes(request, owner, instruments, tell)
+    editors = build_editors(request.methods, rig, generator, reader, instruments.units, codes)
+    editors |= {name: rig_editor(other) for name, other in extra.items()}
+    inverted = _inverted(request, instruments, tell)
+    evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell)
+    method = OURS if OURS in editors else next(iter(editors))
+    figures: dict[str, ControlFigure] = {}
+    if request.controls:
+        count = min(request.controls, request.sizes.codes)
+        subjects = Subjects.of(instruments, unseen_styles(generator, request.sizes.codes, EDIT_CODES_SEED))
+        figures = measure_controls(instruments, editors[method], subjects, count, request.sizes.draws, partial(tell, "controls"))
+    table = ControlTable(owner, checkpoint.sha256(rig_file), method, figures)
+    return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor))
+
+
+def _codes(request: Request, owner: str, instruments: Instruments, tell: Progress) -> tuple[Tensor, Tensor] | None:
+    if request.codes is not None:
+        return load_codes(request.codes, owner)
+    if not any(name in BASELINES for name in request.methods):
+        return None
+    if request.triples < 100:
+        raise UserError(f"Baselines need 100 labelled codes or more to learn from, not {request.triples}.")
+    progress = partial(tell, "labelling codes")
+    return labelled_codes(instruments.generator, instruments.reader, request.triples, 0, _MIXED, _SEED, progress)
+
+
+def _inverted(request: Request, instruments: Instruments, tell: Progress) -> Tensor | None:
+    count = request.sizes.portraits
+    if not count:
+        return None
+    encoder = assets.find("encoder")
+    images = unseen_portraits(count, instruments.generator.config.resolution, EDIT_PORTRAITS_SEED, request.workers)
+    return inverted_styles(
+        images,
+        instruments.generator,
+        load_encoder(encoder) if encoder else None,
+        PerceptualDistance(),
+        progress=partial(tell, "inverting"),
+    )
+
+
+def _notes(
+    request: Request, rig: Rig, table: ControlTable, inverted: Tensor | None, descriptor: FaceDescriptor | None
+) -> list[str]:
+    sizes = request.sizes
+    layers = "; ".join(f"{name}: {' '.join(manipulator.config.layers)}" for name, manipulator in rig.manipulators_by_name().items())
+    notes = [
+        f"{sizes.codes} unseen codes, {0 if inverted is None else len(inverted)} inverted unseen portraits; intervals: 95 %, bootstrap "
+        f"over people. Generator {table.generator[:12]}, rig {table.manipulation[:12]}. Protocol: docs/7-edits-evaluation.md.",
+        f"Layers edited: {layers}.",
+    ]
+    if descriptor is None:
+        notes.append(f"Identity was not measured: {PACKAGE} is not installed (`pip install crossrig[identity]`).")
+    return notes
+
+
+def parse_rigs(words: Sequence[str]) -> dict[str, Path]:
+    """`NAME=FILE` words as a mapping. Raises UserError for anything else."""
+    found: dict[str, Path] = {}
+    for word in words:
+        name, separator, path = word.partition("=")
+        if not separator or not path:
+            raise UserError(f"--rig {word}: write NAME=FILE, for example --rig full_s=runs/full-s/manipulation.safetensors.")
+        found[check_name(name, list(found))] = Path(path)
+    return found
