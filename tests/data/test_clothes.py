@@ -34,7 +34,7 @@ def person(seed: int) -> HeadSurface:
 
 
 def seen(head: HeadSurface, patches: list[Patch], yaw: float, pitch: float, size: int = 160) -> np.ndarray:
-    """(size, size) what the camera sees of a person far away and high up: 0 body, 1 cloth, -1 nothing."""
+    """(size, size) what a camera of a wider frame than the portraits' sees of a person far away, high up: 0 body, 1 cloth, -1 none."""
     vertices = [head.vertices, *(patch.vertices for patch in patches)]
     starts = np.cumsum([0, *(len(part) for part in vertices)])
     faces = [head.faces, *(patch.faces + np.int32(start) for patch, start in zip(patches, starts[1:-1], strict=True))]
@@ -45,7 +45,7 @@ def seen(head: HeadSurface, patches: list[Patch], yaw: float, pitch: float, size
     )[0].numpy()  # fmt: skip
     triangle = np.full((size, size), -1, np.int32)
     raster_kernel(
-        Camera().project_array(np.ascontiguousarray(world)), np.concatenate(faces), np.full((size, size), np.inf, np.float32), triangle,
+        Camera(half_height=0.19).project_array(np.ascontiguousarray(world)), np.concatenate(faces), np.full((size, size), np.inf, np.float32), triangle,
         np.empty((0, 0, 3), np.float32),
     )  # fmt: skip
     return np.where(triangle < 0, -1, (triangle >= len(faces[0])).astype(int))

@@ -43,7 +43,7 @@ def test_framing_of_the_neutral_face_is_the_frame() -> None:
 
 
 def test_framing_follows_the_head() -> None:
-    params = FaceParams.neutral().replace(translation=torch.tensor([[0.019, 0.0095, 0.0]]))
+    params = FaceParams.neutral().replace(translation=torch.tensor([[0.0125, 0.00625, 0.0]]))
     frame = framing_of(params)
     assert (frame.x, frame.y) == pytest.approx((0.55, 0.475))
     near = framing_of(FaceParams.neutral().replace(translation=torch.tensor([[0.0, 0.0, 0.8]])))
