@@ -44,9 +44,9 @@ def seen(head: HeadSurface, patches: list[Patch], yaw: float, pitch: float, size
         torch.tensor([[0.0, 0.025, -0.2]]), torch.from_numpy(weight),
     )[0].numpy()  # fmt: skip
     triangle = np.full((size, size), -1, np.int32)
+    projected = Camera(half_height=0.19).project_array(np.ascontiguousarray(world))
     raster_kernel(
-        Camera(half_height=0.19).project_array(np.ascontiguousarray(world)), np.concatenate(faces), np.full((size, size), np.inf, np.float32), triangle,
-        np.empty((0, 0, 3), np.float32),
+        projected, np.concatenate(faces), np.full((size, size), np.inf, np.float32), triangle, np.empty((0, 0, 3), np.float32)
     )  # fmt: skip
     return np.where(triangle < 0, -1, (triangle >= len(faces[0])).astype(int))
 
