@@ -65,3 +65,24 @@ def test_errors() -> None:
         DiscriminatorConfig(resolution=64, channels=(8, 8))
     with pytest.raises(ValueError, match="positive"):
         DiscriminatorConfig(resolution=4, channels=(8,), stddev_group=0)
+
+
+def test_classes() -> None:
+    torch.manual_seed(0)
+    config = DiscriminatorConfig(resolution=8, channels=(6, 5), c_dim=3, cmap_dim=4, mapping_layers=2, embed_dim=5, mapping_dim=7)
+    discriminator = Discriminator(config)
+    images = torch.randn(1, 3, 8, 8).expand(3, -1, -1, -1)
+    logits = discriminator(images, torch.eye(3))
+    assert logits.shape == (3, 1)
+    assert logits.std() > 1e-4  # the same image, other classes
+    with pytest.raises(ValueError, match=r"c must be \(B, 3\)"):
+        discriminator(images)
+    with pytest.raises(ValueError, match="as many class vectors"):
+        discriminator(images, torch.eye(3)[:1])
+    with pytest.raises(ValueError, match="no classes"):
+        Discriminator(TINY)(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3))
+
+
+def test_the_group_can_be_the_batch() -> None:
+    x = torch.randn(6, 3, 2, 2)
+    assert torch.equal(minibatch_stddev(x, None), minibatch_stddev(x, 6))

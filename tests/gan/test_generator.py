@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 
@@ -166,3 +169,49 @@ def test_shape_errors(tiny: Generator) -> None:
         tiny.affine(torch.zeros(1, 3, 6, dtype=torch.float64))
     with pytest.raises(ValueError, match="entries"):
         tiny.synthesise(torch.zeros(1, 3, dtype=torch.float64))
+
+
+def test_classes() -> None:
+    torch.manual_seed(0)
+    config = GeneratorConfig(resolution=8, z_dim=8, w_dim=6, channels=(5, 4), mapping_layers=2, c_dim=3, embed_dim=4, mapping_dim=7)
+    generator = Generator(config)
+    assert [tuple(layer.weight.shape) for layer in generator.mapping.layers] == [(7, 12), (6, 7)]
+    z = torch.randn(1, 8).expand(3, -1)
+    w = generator.map(z, c=torch.eye(3))
+    assert (w[0] - w[1]).abs().max() > 1e-3
+    torch.testing.assert_close(generator(z, c=torch.eye(3)), generator.synthesise(generator.affine(w)))
+    assert {id(parameter) for parameter in generator.mapping.embed.parameters()} <= {id(p) for p in generator.latent_parameters()}  # type: ignore[union-attr]
+    for c in (None, torch.eye(4)):
+        with pytest.raises(ValueError, match=r"c must be \(B, 3\)"):
+            generator.map(torch.randn(4, 8), c=c)
+
+
+def test_a_network_without_classes_takes_none(tiny: Generator) -> None:
+    z = torch.randn(2, 8, dtype=torch.float64)
+    with pytest.raises(ValueError, match="c must be left out"):
+        tiny.map(z, c=torch.ones(2, 1, dtype=torch.float64))
+    with pytest.raises(ValueError, match=r"z must be \(B, 8\)"):
+        tiny.map(z[:, :3])
+
+
+def test_clamp_bounds_features_and_rgb() -> None:
+    torch.manual_seed(0)
+    free = Generator(TINY)
+    held = Generator(replace(TINY, clamp=0.5))
+    held.load_state_dict(free.state_dict())
+    far = Generator(replace(TINY, clamp=1e4))
+    far.load_state_dict(free.state_dict())
+    s = free.affine(free.map(torch.randn(2, 8)))
+    x = torch.randn(2, 5, 4, 4)
+    layer = held.get_submodule("synthesis.b4.conv1")
+    assert layer(x, s[:, :5], "none").abs().max() == 0.5
+    assert held.synthesise(s).abs().max() <= 0.5 * 3  # one image of each resolution
+    assert torch.equal(far.synthesise(s), free.synthesise(s))
+
+
+@pytest.mark.parametrize(
+    "change", [{"clamp": 0.0}, {"c_dim": -1}, {"embed_dim": -2}, {"mapping_dim": -2}, {"taps": (1.0, 2.0)}, {"taps": ()}, {"taps": (0.0,)}]
+)
+def test_settings_that_make_no_network(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be"):
+        replace(TINY, **change)

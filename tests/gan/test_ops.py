@@ -99,3 +99,28 @@ def test_equalised_convolution() -> None:
     y = layer(torch.randn(4, 64, 12, 12))
     assert y.shape == (4, 100, 12, 12)
     assert y[:, :, 1:-1, 1:-1].std().item() == pytest.approx(1.0, rel=0.05)
+
+
+@pytest.mark.parametrize("taps", [(1.0,), (1.0, 1.0), (1.0, 2.0, 1.0), (1.0, 3.0, 3.0, 1.0), (1.0, 5.0, 10.0, 10.0, 5.0, 1.0)])
+def test_any_filter_keeps_sizes_and_commutes_with_convolution(taps: tuple[float, ...]) -> None:
+    x, weight = doubles(2, 3, 6, 6), doubles(4, 3, 3, 3, seed=1)
+    assert ops.downsample(x, taps).shape == (2, 3, 3, 3)
+    assert ops.upsample(x, taps).shape == (2, 3, 12, 12)
+    assert ops.strided_convolve(x, weight, torch.zeros(4, dtype=torch.float64), taps).shape == (2, 4, 3, 3)
+    # filtering before the true convolution is the same as after it, away from the border
+    before = torch.nn.functional.conv2d(ops.upsample_reference(x, taps), weight.flip(2, 3), padding=1)
+    after = ops.convolve(x, weight, True, taps)
+    torch.testing.assert_close(after[..., 4:8, 4:8], before[..., 4:8, 4:8])
+
+
+def test_taps_must_be_a_low_pass_filter() -> None:
+    assert ops.check_taps([1, 3, 3, 1]) == ops.FIR_TAPS
+    for taps in ((), (1.0, 2.0), (-1.0, -1.0), (1.0,) * 17, (float("nan"),)):
+        with pytest.raises(ValueError, match="symmetric"):
+            ops.check_taps(taps)
+
+
+def test_clip() -> None:
+    x = doubles(5)
+    assert ops.clip(x, None) is x
+    assert ops.clip(x, 0.1).abs().max() == 0.1

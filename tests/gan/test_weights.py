@@ -8,9 +8,10 @@ import torch
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.ops import upsample
-from crossrig.gan.weights import grow, load_generator, save_generator
+from crossrig.gan.weights import grow, load_discriminator, load_generator, save_discriminator, save_generator
 
 SMALL = GeneratorConfig(resolution=8, z_dim=8, w_dim=6, channels=(5, 4), mapping_layers=2)
 LARGE = GeneratorConfig(resolution=32, z_dim=8, w_dim=6, channels=(5, 4, 3, 2), mapping_layers=2)
@@ -94,3 +95,27 @@ def test_growth_refuses_other_architectures(small: Generator) -> None:
         grow(state, LARGE, SMALL)
     with pytest.raises(ValueError, match="not those of the old network"):
         grow({}, SMALL, LARGE)
+
+
+def test_discriminators(tmp_path: Path, small: Generator) -> None:
+    torch.manual_seed(0)
+    discriminator = Discriminator(DiscriminatorConfig(resolution=8, channels=(5, 4), stddev_group=None, c_dim=2, clamp=256.0))
+    path = tmp_path / "d.safetensors"
+    save_discriminator(path, discriminator, {"data": "faces"})
+    loaded = load_discriminator(path)
+    assert loaded.config == discriminator.config
+    images, c = torch.randn(2, 3, 8, 8), torch.eye(2)
+    assert torch.equal(loaded(images, c), discriminator(images, c))
+    assert checkpoint.load_header(path)["data"] == "faces"
+    with pytest.raises(UserError, match="not a generator"):
+        load_generator(path)
+    save_generator(path, small)
+    with pytest.raises(UserError, match="not a discriminator"):
+        load_discriminator(path)
+
+
+def test_headers_from_before_the_settings_for_networks_of_others(tmp_path: Path, small: Generator) -> None:
+    old = {"resolution": 8, "z_dim": 8, "w_dim": 6, "channels": [5, 4], "mapping_layers": 2, "mapping_lr_mul": 0.01}
+    path = tmp_path / "x.safetensors"
+    checkpoint.save(path, small.state_dict(), {"kind": "generator", "config": old})
+    assert load_generator(path).config == SMALL

@@ -66,11 +66,8 @@ def _named(state: Mapping[object, object], group: str) -> list[tuple[str, object
     return list(entries.items())
 
 
-def generator_of(network: Foreign) -> tuple[Generator, tuple[str, ...]]:
-    """Our generator with the weights of NVIDIA's, and notes on what the file did not say.
-
-    UserError for networks of another architecture than StyleGAN2's with skip connections.
-    """
+def generator_config(network: Foreign) -> GeneratorConfig:
+    """The architecture of NVIDIA's generator; UserError for another than StyleGAN2's with skip connections."""
     if "synthesis.b4.const" not in network.tensors:
         kind = "a StyleGAN3" if any(path.startswith("synthesis.L") for path in network.settings) else "another network"
         raise UserError(f"its generator is {kind}; only StyleGAN2 is supported")
@@ -83,7 +80,7 @@ def generator_of(network: Foreign) -> tuple[Generator, tuple[str, ...]]:
     _, w_dim = network.shape("synthesis.b4.conv1.affine.weight", 2)
     c_dim, embed_dim = _class_sizes(network)
     with sizes_named():
-        config = GeneratorConfig(
+        return GeneratorConfig(
             resolution=resolutions[-1],
             z_dim=inputs - embed_dim,
             w_dim=w_dim,
@@ -96,6 +93,14 @@ def generator_of(network: Foreign) -> tuple[Generator, tuple[str, ...]]:
             clamp=network.number(layers, "conv_clamp", None),
             taps=filter_taps(network, r"synthesis\..*resample_filter"),
         )
+
+
+def generator_of(network: Foreign) -> tuple[Generator, tuple[str, ...]]:
+    """Our generator with the weights of NVIDIA's, and notes on what the file did not say.
+
+    UserError for networks of another architecture.
+    """
+    config = generator_config(network)
     state = rename(
         network,
         {
