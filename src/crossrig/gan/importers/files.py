@@ -115,10 +115,7 @@ def read_archive(archive: zipfile.ZipFile, size: int) -> object:
         entry = by_name.get(f"{root}data/{key}")
         if entry is None:
             raise UserError("it is damaged: an array of it is missing")
-        storage = Storage(STORAGES[dtype_name], count, partial(_entry, archive, entry))
-        if entry.file_size != storage.size:
-            raise UserError(f"it is damaged: an array of {storage.size} bytes has {entry.file_size}")
-        return storage
+        return Storage(STORAGES[dtype_name], count, partial(_entry, archive, entry))
 
     return read_pickle(io.BytesIO(_entry(archive, by_name[pickles[0]])), _PLAIN_CALLS, persistent)
 
