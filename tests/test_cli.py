@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from crossrig import assets, cli
+from crossrig import assets, checkpoint, cli
 from crossrig.cli import main, parse_seeds, parse_settings
 from crossrig.errors import UserError
+from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
+from crossrig.face3d.controls import CONTROLS
 
 FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
 
@@ -179,11 +182,76 @@ def test_damaged_weights(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_controls(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("controls",)) == 0
-    assert any(line.startswith("jawOpen") for line in capsys.readouterr().out.splitlines())
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("jawOpen")]
+    assert "not measured" in line
     assert main(("controls", "--json", "light.azimuth")) == 0
     (control,) = json.loads(capsys.readouterr().out)
     assert control["unit"] == "degrees"
+    assert control["measured"] is None
     assert "no control" in refused(capsys, "controls", "zzzz").lower()
+
+
+def test_controls_show_what_was_measured(
+    tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "own"
+    folder.mkdir()
+    rig = folder / "manipulation.safetensors"
+    rig.write_bytes((tiny_assets / rig.name).read_bytes())
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(folder))
+    figure = ControlFigure(0.41, 0.3, 0.5, 0.6, 0.1, 0.2, True, 64)
+    save_table(folder / "controls.json", ControlTable("g", checkpoint.sha256(rig), "ours", {"jawOpen": figure}))
+    assert main(("controls", "jawOpen")) == 0
+    assert "obedience 0.41 weak" in capsys.readouterr().out
+    assert main(("controls", "jawOpen", "--json")) == 0
+    (control,) = json.loads(capsys.readouterr().out)
+    assert control["measured"] == {"obedience": 0.41, "leak": 0.1, "weak": True}
+
+
+def test_eval_edits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    few = [CONTROLS[name] for name in ("yaw", "smile")]
+    monkeypatch.setattr("crossrig.evaluation.controls.named_controls", lambda: few)
+    monkeypatch.setattr("crossrig.metrics.identity.model_folder", lambda: None)
+    monkeypatch.setattr("crossrig.evaluation.shipped.unseen_portraits", lambda count, size, *_: torch.rand(count, 3, size, size) * 2 - 1)
+    rig = Path(os.environ[assets.FOLDER_VARIABLE]) / "manipulation.safetensors"
+    words = ("eval", "edits", "--samples", "8", "--portraits", "8", "--controls", "8", "--triples", "128", "--outdir", "report")
+    assert main((*words, "--rig", f"again={rig}", "--json")) == 0
+    captured = capsys.readouterr()
+    flat = json.loads(captured.out)
+    assert captured.err == ""
+    assert all(isinstance(value, float) for value in flat.values())
+    for method in ("ours", "ours_feedforward", "linear_w", "linear_s", "channels", "again"):
+        assert f"obedience.pose.{method}" in flat
+        assert f"inverted.leak.shape.{method}" in flat
+        assert f"milliseconds.{method}" in flat
+        assert Path("report", f"scatter-{method}.png").is_file()
+    assert flat["obedience.pose.again"] == flat["obedience.pose.ours_feedforward"]
+    assert "control.smile.obedience" in flat
+    assert json.loads(Path("report", "edits.json").read_text()) == flat
+    assert "not installed" in Path("report", "edits.md").read_text()
+    table = load_table(Path("report", "controls.json"))
+    assert table.manipulation == checkpoint.sha256(rig)
+    assert set(table.figures) == {"yaw", "smile"}
+    assert "edits.json: exists already" in refused(capsys, *words)
+
+
+def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("eval", "edits", "--samples", "8", "--portraits", "0", "--controls", "0", "--methods", "ours_feedforward")
+    assert main(words) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("# Evaluation of edits")
+    assert "ours_feedforward: commanded" in page
+    assert "# Inverted portraits" not in page
+    assert list(Path().iterdir()) == []
+
+
+def test_eval_edits_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no method" in refused(capsys, "eval", "edits", "--methods", "ours,magic")
+    assert "--samples" in refused(capsys, "eval", "edits", "--samples", "3")
+    assert "NAME=FILE" in refused(capsys, "eval", "edits", "--rig", "full_s")
+    assert "cannot name" in refused(capsys, "eval", "edits", "--rig", "ours=x.safetensors")
+    assert "no checkpoint" in refused(capsys, "eval", "edits", "--samples", "8", "--codes", "none.safetensors")
+    assert "100 labelled" in refused(capsys, "eval", "edits", "--samples", "8", "--triples", "5")
 
 
 def test_sample(capsys: pytest.CaptureFixture[str]) -> None:
@@ -258,7 +326,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "assets", "doctor", "demo"]
+    "command", ["", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "assets", "doctor", "demo"]
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as stopped:

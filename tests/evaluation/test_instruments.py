@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from crossrig.evaluate import unseen_styles
+from crossrig.evaluation import instruments
+from crossrig.evaluation.instruments import Instruments, Subjects, look
+from crossrig.metrics.frechet import pooled_features
+
+
+class Names:
+    """A descriptor that remembers how many pictures it saw."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def describe(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen += len(images)
+        return images.flatten(1)[:, :5]
+
+
+def test_what_is_seen_is_what_each_instrument_says(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(instruments, "_BATCH", 4)
+    names = Names()
+    equipped = replace(tools, descriptor=names)
+    styles = unseen_styles(tools.generator, 10)
+    seen = look(equipped, styles)
+    images = tools.generator.synthesise(styles).clamp(-1, 1)
+    torch.testing.assert_close(seen.pictures, images, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(seen.params.pack(), tools.judge.predict(images).pack(), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(seen.features, pooled_features(tools.features, images), rtol=1e-3, atol=1e-3)
+    assert seen.descriptors is not None
+    assert seen.descriptors.shape == (10, 5)
+    assert look(equipped, styles, identity=False).descriptors is None
+    assert names.seen == 10
+    assert look(tools, styles).descriptors is None
+
+
+def test_large_pictures_are_kept_small(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(instruments, "SHOWN", 16)
+    assert look(tools, unseen_styles(tools.generator, 3)).pictures.shape == (3, 3, 16, 16)
+
+
+def test_commands_are_in_the_readers_terms_and_spreads_in_the_judges(tools: Instruments) -> None:
+    styles = unseen_styles(tools.generator, 9)
+    subjects = Subjects.of(tools, styles)
+    images = tools.generator.synthesise(styles).clamp(-1, 1)
+    torch.testing.assert_close(subjects.own.pack(), tools.reader.predict(images).pack(), rtol=1e-3, atol=1e-3)
+    assert subjects.spread == tools.units.spread(subjects.before.params)
+    assert len(subjects) == 9
