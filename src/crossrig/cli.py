@@ -529,7 +529,7 @@ def _eval_edits_command(parts: Any) -> None:
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes that are edited (default: 512)")
     parser.add_argument("--portraits", type=int, default=None, metavar="N", help="unseen portraits that are inverted and edited; 0: none")
     parser.add_argument("--controls", type=int, default=None, metavar="N", help="codes that each named control is tried on; 0: none")
-    parser.add_argument("--methods", default=None, metavar="LIST", help="methods with commas between them (default: all but ours_picture)")
+    parser.add_argument("--methods", default=None, metavar="LIST", help="with commas between (default: ours and the baselines)")
     parser.add_argument("--codes", type=Path, default=None, metavar="FILE", help="codes.safetensors of T's run, for the baselines")
     parser.add_argument("--triples", type=int, default=10000, metavar="N", help="codes to label where there is no --codes (default: 10000)")
     parser.add_argument("--rig", action="append", default=[], metavar="NAME=FILE", dest="rigs", help="another rig to compare, repeatable")

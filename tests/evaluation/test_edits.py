@@ -47,6 +47,7 @@ def test_one_that_does_nothing_scores_nothing(tools: Instruments, subjects: Subj
         assert figures[f"obedience.{attribute}.ours"] == pytest.approx(0.0, abs=1e-4)
         assert figures[f"obedience_slope.{attribute}.ours"] == pytest.approx(0.0, abs=1e-4)
     assert figures["yaw_error_deg.ours"] > 10
+    assert not any(name.startswith("leak_per_moved") for name in figures)
     assert figures["identity.pose.ours"] == pytest.approx(1.0, abs=1e-4)
 
 
@@ -63,6 +64,7 @@ def test_half_the_way_and_a_leak_are_found_out(tools: Instruments, subjects: Sub
     assert 0.5 < figures["leak_matrix.pose.illumination.ours"] < 2.0
     assert figures["leak_matrix.pose.shape.ours"] == pytest.approx(0.0, abs=1e-4)
     assert figures["leak_matrix.shape.illumination.ours"] == pytest.approx(0.0, abs=1e-4)
+    assert figures["leak_per_moved.pose.ours"] == pytest.approx(2 * figures["leak.pose.ours"], rel=1e-3)
     assert figures["leak.pose.ours"] == pytest.approx(figures["leak_matrix.pose.illumination.ours"] / 4, rel=1e-3)
 
 

@@ -8,11 +8,12 @@ Protocol
                reconstruction network. Every method gets the same commands.
 *judge*        another network looks at the picture before and after; figures compare its change with the command.
 *obedience*    `metrics.obedience`, in the units of `rig.units`. Method `target` is not a method: it shows the next subject's own picture,
-               which fulfils the command exactly, so what it misses is what judge and reader disagree about. No editor can be measured to
-               be better than that, except by luck.
+               which fulfils the command exactly, so what it misses is what judge and reader disagree about when they read two pictures.
+               An editor that moves with more caution than people differ can score higher, as it brings less of that into play.
 *leak*         `leak_matrix.{commanded}.{other}.{method}`: sum over subjects of the judged change of the other attribute, in its population
                spreads, over the sum of the commanded changes in theirs. `leak.{commanded}.{method}`: mean of the four others. A part is
-               the judge's own unrest: it is not the same face to it from another side.
+               the judge's own unrest: it is not the same face to it from another side. An editor that hardly moves hardly leaks, so
+               `leak_per_moved.{commanded}.{method}` divides by what moved along the command instead of by what was commanded.
 *yaw*          targets uniform in +-40 degrees, everything else kept: |judged yaw - target| (`yaw_error_deg`), and |judged change -
                commanded change| (`yaw_change_error_deg`), medians.
 *the rest*     `metrics.landmarks`, `.outside`, `.identity`, `.disentanglement`, `.frechet`; `milliseconds`: median time of one edit of one
@@ -237,8 +238,12 @@ def outcome_figures(outcome: Outcome, resampling: Resampling, attribute: str, me
     asked = outcome.answer.asked.sqrt()
     row = {name: resampling.ratio(change, asked) for name, change in outcome.moved.items()}
     figures |= {f"leak_matrix.{attribute}.{name}.{method}": leak for name, leak in row.items()}
-    others = [leak for name, leak in row.items() if name != attribute]
-    figures[f"leak.{attribute}.{method}"] = average(others)
+    others = [name for name in row if name != attribute]
+    figures[f"leak.{attribute}.{method}"] = average([row[name] for name in others])
+    along = outcome.answer.along / asked.clamp(min=1e-9)  # (N,) spreads moved along the command
+    total = resampling.mean(along)
+    if total.value > 0 and not bool((total.drawn <= 0).any()):  # otherwise it did not move that way, and there is nothing to divide by
+        figures[f"leak_per_moved.{attribute}.{method}"] = average([resampling.ratio(outcome.moved[name], along) for name in others])
     figures[f"landmark_error.{attribute}.{method}"] = resampling.mean(outcome.landmarks)
     figures[f"outside_change.{attribute}.{method}"] = resampling.mean(outcome.outside)
     if outcome.identity is not None:

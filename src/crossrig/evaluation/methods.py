@@ -3,8 +3,11 @@
     linear_w, linear_s   directions of a regression in W and in S           rig/baselines/linear.py
     channels             the best single StyleSpace channel per parameter   rig/baselines/channels.py
     ours_feedforward     M alone                                            rig/manipulation.py
+    ours_passes          M twice: the second pass commands what T still finds missing
     ours                 M, then Gauss-Newton steps by T                    rig/refine.py
     ours_picture         M, then the same steps by what the reconstruction network sees in the picture
+
+Baselines get the strength with which T is obeyed best (rig/baselines/gain.py).
 
 Another method is one more entry in the mapping that `evaluate_edits` takes: anything that fulfils `rig.editors.Editor`. Another rig file
 (an ablation: full S, a loss left out) is added by `rig_editor`.
@@ -22,6 +25,7 @@ from crossrig.evaluation.edits import OURS, TARGET
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.rig.baselines.channels import channels
+from crossrig.rig.baselines.gain import amplified
 from crossrig.rig.baselines.linear import linear_s, linear_w
 from crossrig.rig.editors import Editor, FeedForward, Refined
 from crossrig.rig.manipulation import Rig
@@ -30,7 +34,7 @@ from crossrig.rig.refine import Refiner, picture_reader
 from crossrig.rig.units import Units
 
 BASELINES: tuple[str, ...] = ("linear_w", "linear_s", "channels")
-METHODS: tuple[str, ...] = (OURS, "ours_feedforward", "ours_picture", *BASELINES)
+METHODS: tuple[str, ...] = (OURS, "ours_feedforward", "ours_passes", "ours_picture", *BASELINES)
 #: What is evaluated unless a person says otherwise.
 USUAL: tuple[str, ...] = (OURS, "ours_feedforward", *BASELINES)
 
@@ -68,9 +72,9 @@ def build_editors(
         if name in BASELINES:
             if codes is None:
                 raise UserError(f"The method {name} learns from labelled codes, and none were given.")
-            editors[name] = _baseline(name, rig, generator, *codes)
-        elif name == "ours_feedforward":
-            editors[name] = FeedForward(rig)
+            editors[name] = amplified(_baseline(name, rig, generator, *codes), rig.predictor, units, *codes)
+        elif name in ("ours_feedforward", "ours_passes"):
+            editors[name] = FeedForward(rig, passes=1 if name == "ours_feedforward" else 2)
         else:
             population = codes[0] if codes is not None else generator.affine(generator.map(_noise(generator)))
             spread = units.spread(FaceParams.concatenate([rig.predict(part) for part in torch.split(population, 1024)]))

@@ -55,6 +55,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         "## Obedience (R2)", by_attribute("obedience", [*methods, TARGET]),
         "## Slope (1: as far as commanded)", by_attribute("obedience_slope", [*methods, TARGET]),
         "## Leak (mean of the four others, spreads per spread commanded)", by_attribute("leak", methods),
+        "## Leak per spread moved along the command (empty: it did not move that way)", by_attribute("leak_per_moved", methods),
         "## As a whole",
         _table(["", *whole], [[m, *(_cell(figures.get(f"{prefix}{name}.{m}")) for name in whole)] for m in methods]),
         "## Landmark error (% of the picture's side)", by_attribute("landmark_error", methods),
