@@ -11,7 +11,7 @@ from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.editors import FeedForward, Refined
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
-from crossrig.rig.refine import RefinementConfig, Refiner, picture_reader, reduced_directions
+from crossrig.rig.refine import RefinementConfig, Refiner, _step, picture_reader, reduced_directions
 from crossrig.rig.units import Units
 from crossrig.train.codes import sample_styles
 
@@ -103,6 +103,27 @@ def test_nothing_commanded_nothing_moved(tiny_rig: Rig, units: Units, people: Fa
     unrefined = Refined(tiny_rig, Refiner(tiny_rig, units, units.spread(people), RefinementConfig(steps=0)))
     assert torch.equal(unrefined(styles, "pose", command), plain)
     assert not torch.equal(edited, plain)
+
+
+def test_a_step_from_anywhere_is_the_least_squares_one() -> None:
+    random = torch.Generator().manual_seed(6)
+    slopes, residual = torch.randn(2, 5, 9, generator=random), torch.randn(2, 5, generator=random)
+    x, damping, size = torch.randn(2, 9, generator=random), torch.tensor([0.3, 2.0]), 0.4
+    found = _step(slopes, residual, x, size, damping)
+    for i in range(2):
+        identity = torch.eye(9)
+        system = torch.cat([slopes[i], size**0.5 * identity, float(damping[i]) ** 0.5 * identity])
+        wanted = torch.cat([-residual[i], -(size**0.5) * x[i], torch.zeros(9)])
+        torch.testing.assert_close(found[i], torch.linalg.lstsq(system, wanted[:, None]).solution[:, 0], rtol=1e-3, atol=1e-4)
+
+
+def test_codes_are_corrected_one_by_one(tiny_rig: Rig, units: Units, people: FaceParams, styles: torch.Tensor) -> None:
+    command = command_of(people, "pose", 6)
+    edited = tiny_rig.move(styles, {"pose": command})
+    together = Refiner(tiny_rig, units, units.spread(people))(styles, edited, {"pose": command})
+    apart = Refiner(tiny_rig, units, units.spread(people), RefinementConfig(batch=4))(styles, edited, {"pose": command})
+    assert torch.allclose(together, apart, atol=1e-3)
+    assert not torch.allclose(together, edited, atol=1e-2)
 
 
 def test_only_the_attributes_own_layers_move(tiny_rig: Rig, units: Units, people: FaceParams, styles: torch.Tensor) -> None:

@@ -29,6 +29,7 @@ from crossrig.metrics.bootstrap import Resampling, average
 from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import answer_along
 from crossrig.rig.editors import Editor
+from crossrig.rig.units import Units
 
 #: Obedience below which a control is weak.
 WEAK = 0.6
@@ -37,7 +38,7 @@ FILE = "controls.json"
 #: Reserved for the values drawn.
 CONTROLS_SEED = 770_000_037
 
-_FAINT = 0.1  # commands below this share of the attribute's spread hardly move the skin: read as coefficients
+_FAINT = 0.05  # controls that move the face's surface by less than this share of the attribute's spread are read as coefficients
 _RELATIVE_REACH = 2.0  # standard deviations
 _USUAL: Mapping[str, tuple[float, float]] = {
     "yaw": (-40.0, 40.0),
@@ -138,7 +139,7 @@ def _measure(
     after = see(instruments.judge, instruments.generator, editor(subjects.styles[rows], control.attribute, command))
     asked, change = getattr(goal, block) - getattr(own, block), getattr(after, block) - getattr(before, block)
     spread = subjects.spread[block]
-    surface = float(instruments.units.squared(block, asked).mean().sqrt()) >= _FAINT * spread
+    surface = _reach(instruments.units, control, block) >= _FAINT * spread
     units = instruments.units if surface else None
     if not surface:
         readings: Tensor = getattr(subjects.before.params, block)
@@ -161,6 +162,12 @@ def _measure(
         surface=surface,
         samples=len(rows),
     )
+
+
+def _reach(units: Units, control: Control, block: str) -> float:
+    """How far the usual range of a control moves the mean face to either side, in the units of the block."""
+    ends = [getattr(controls.apply(FaceParams.neutral(1), {control.name: value}), block) for value in usual_range(control)]
+    return float(units.squared(block, (ends[1] - ends[0]) / 2).sqrt())
 
 
 def moved_block(own: FaceParams, goal: FaceParams) -> str:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-from crossrig.face3d.params import ATTRIBUTES, PACKED_SIZE, FaceParams
+from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.rig.attributes import AttributePredictor
 
 #: Examples of each end: the paper needs 10 to 30.
@@ -74,9 +74,3 @@ def _responses(predictor: AttributePredictor, styles: Tensor, best: Tensor, scal
         own = best == channel
         found[own] = effect[own]
     return found
-
-
-def described(editor: ChannelEditor) -> dict[str, list[int]]:
-    """Attribute -> the channels it moves, for the curious."""
-    chosen = FaceParams.unpack(editor.channels[None])
-    return {name: sorted(set(chosen.attribute(name)[0].tolist())) for name in ATTRIBUTES}
