@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +17,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from crossrig.errors import UserError
+from crossrig.files import replacing
 
 if TYPE_CHECKING:  # reading arrays, and saying what a file is, must not cost the start of torch
     import torch
@@ -28,7 +26,7 @@ HEADER_KEY = "crossrig"
 
 
 def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
-    """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step (see `replacing`).
+    """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step (see `files.replacing`).
 
     Tensors are stored contiguously, on the CPU, with their own dtype. Raises TypeError for a header JSON cannot hold.
     """
@@ -39,29 +37,6 @@ def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[
     plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         save_file(plain, temporary, metadata={HEADER_KEY: text})
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary file for the body of the `with` statement to write, which becomes `path` in one step at its end.
-
-    It lies in the same folder (made if missing), reaches the disk, and is then renamed over `path`: a reader, or a run
-    killed half-way, sees the old file or the new one and never a part of one. When the body raises, nothing is left.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -122,10 +97,3 @@ def _parse_header(path: Path, metadata: dict[str, str] | None) -> dict[str, Any]
     if not isinstance(header, dict):
         raise UserError(f"the header of {path} is not a JSON object; download or train it again")
     return header
-
-
-def _umask() -> int:
-    """The process's file-mode mask: mkstemp makes private files, a checkpoint should be as readable as any other."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -5,7 +5,20 @@ import pytest
 
 from crossrig.data.geometry import HeadTemplate
 from crossrig.data.portraits import studio
-from crossrig.data.scalp import DISTANCE_CELL, ROOTS, WARP_CELL, Scalp, carry, farthest_order, plant, scalp_of, smoothstep
+from crossrig.data.scalp import (
+    DISTANCE_CELL,
+    LARGE,
+    ROOTS,
+    WARP_CELL,
+    Scalp,
+    carry,
+    farthest_order,
+    plant,
+    scalp_arrays,
+    scalp_of,
+    smoothstep,
+)
+from crossrig.data.scalp_fitting import fit_scalp
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +40,14 @@ def test_roots_lie_on_the_scalp_and_not_on_the_face(template: HeadTemplate, scal
     outermost = np.abs(ears[:, 0]).max()
     assert np.abs(roots[:, 0]).max() < outermost
     np.testing.assert_allclose(np.linalg.norm(scalp.roots.normals, axis=1), 1, atol=1e-4)
+
+
+def test_the_shipped_scalp_is_the_one_that_is_found_on_the_shipped_head(template: HeadTemplate, scalp: Scalp):
+    shipped, found = scalp_arrays(scalp), scalp_arrays(fit_scalp(template))
+    assert shipped.keys() == found.keys()
+    for name, array in found.items():
+        precision = 1e-3 if name in LARGE else 1e-5  # LARGE ones ship in half precision
+        np.testing.assert_allclose(shipped[name], array, rtol=precision, atol=precision * np.abs(array).max(), err_msg=name)
 
 
 def test_roots_are_evenly_spread_in_every_beginning(scalp: Scalp):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crossrig.check import ShapeError
-from crossrig.render.harmonics import irradiance_at
+from crossrig.render.harmonics import irradiances_at
 from crossrig.render.shading import (
     COSINE_LOBE,
     ambient_light,
@@ -95,7 +95,7 @@ def test_compiled_twin_agrees() -> None:
     normals = random_normals(40)
     expected = irradiance(normals[None], light[None])[0].numpy()
     bands = light.reshape(9, 3).numpy()
-    actual = [[irradiance_at(*normal, bands, channel) for channel in range(3)] for normal in normals.numpy()]
+    actual = [irradiances_at(*normal, bands) for normal in normals.numpy()]
     np.testing.assert_allclose(actual, expected, atol=1e-12)
 
 

@@ -25,6 +25,8 @@ CLUMP_LEVELS: Final = (40, 80, 160, 320)  # numbers of clumps to choose from
 ROOTS: Final = 2400  # root candidates on the scalp, in an order whose every beginning is evenly spread
 DISTANCE_CELL: Final = 0.008  # metres; finer than the thinnest layer of hair is thick after interpolation
 WARP_CELL: Final = 0.048  # metres; identity and expression vary smoothly over this length outside the face
+LARGE: Final = ("distance", "warp.lattice")  # arrays that ship in half precision
+
 
 @dataclass(frozen=True, eq=False)
 class Roots:
@@ -119,7 +121,9 @@ def _flatten(data: Scalp | Roots | Warp, prefix: str) -> dict[str, NDArray[np.ge
 
 
 def scalp_from(arrays: Mapping[str, NDArray[np.generic]]) -> Scalp:
-    """Hair data from named arrays (see `scalp_arrays`)."""
+    """Hair data from named arrays (see `scalp_arrays`), the large ones in any precision."""
+
+    arrays = {name: array.astype(np.float32) if name in LARGE else array for name, array in arrays.items()}
 
     def part(kind: type[Roots] | type[Warp] | type[Scalp], prefix: str) -> dict[str, Any]:
         return {field.name: arrays[prefix + field.name] for field in fields(kind) if prefix + field.name in arrays}

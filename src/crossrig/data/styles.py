@@ -19,7 +19,7 @@ from crossrig.data.people import Person
 from crossrig.data.portraits import SHADOW_EXTENT, Scene, Visible, accessories, assemble, encode, head_surface, key_shadow, look_at
 from crossrig.data.shader import A_AUX, A_COLOUR, A_NORMAL, A_TANGENT, disc_taps, lit_share, resolve, shadow_bounds
 from crossrig.render.camera import Camera
-from crossrig.render.harmonics import irradiance_at
+from crossrig.render.harmonics import irradiances_at
 
 _EYE_GROWTH: Final = 1.85
 _SHADOW_SPREAD: Final = 1.2
@@ -89,10 +89,10 @@ def _draw(  # type: ignore[no-untyped-def]
             lit = lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.004, py + ny * 0.004, pz + nz * 0.004, shadow_axes[0],
                             shadow_axes[1], shadow_axes[2], extent, _SHADOW_SPREAD, taps, (row & 1) * 2 + (col & 1))  # fmt: skip
             brightness = 0.0
+            everything, keys = irradiances_at(nx, ny, nz, light), irradiances_at(nx, ny, nz, key)
             for channel in range(3):
                 share = 0.2126 if channel == 0 else (0.7152 if channel == 1 else 0.0722)
-                whole = irradiance_at(nx, ny, nz, light, channel)
-                brightness += share * max(whole - (1.0 - lit) * 0.85 * irradiance_at(nx, ny, nz, key, channel), 0.0)
+                brightness += share * max(everything[channel] - (1.0 - lit) * 0.85 * keys[channel], 0.0)
             x = brightness / level
             # Two bands everywhere, a third where light is strongest.
             shade = 0.62 + 0.26 * _band(x, 0.52, 0.10) + 0.14 * _band(x, 1.02, 0.12)

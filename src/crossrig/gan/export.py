@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import nn
 
-from crossrig.checkpoint import replacing
 from crossrig.errors import UserError
+from crossrig.files import replacing
 from crossrig.gan.generator import Generator
 from crossrig.gan.importers import rosinality
 
