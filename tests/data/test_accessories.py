@@ -100,3 +100,11 @@ def test_beads_face_outwards(mean: HeadSurface) -> None:
     outwards = bead.vertices - bead.vertices.mean(axis=0)
     assert ((vertex_normals(bead.vertices, bead.faces) * outwards).sum(axis=1) >= 0).all()
     np.testing.assert_allclose(np.linalg.norm(outwards, axis=1), 0.004, atol=2e-4)
+
+
+def test_rims_that_stay_below_all_brows_stand_on_the_nose(mean: HeadSurface) -> None:
+    low = make_glasses(mean, Glasses(height=0.004))
+    lens_height = max(float(patch.vertices[:, 1].max()) for patch in (low[0], low[2]))  # the rims
+    brows = np.array([mean.landmark(f"brow_{name}_{index}") for name in ("right", "left") for index in range(5)])
+    assert lens_height < brows[:, 1].min()
+    assert all(np.isfinite(patch.vertices).all() for patch in low)

@@ -141,7 +141,7 @@ def make_glasses(head: HeadSurface, glasses: Glasses) -> list[Patch]:
     brows = np.asarray([head.landmark(f"brow_{name}_{index}") for name in ("right", "left") for index in range(5)])
     reached = brows[brows[:, 1] < centre_y + 0.5 * glasses.height + 0.006]
     clear = reached[:, 2] + 3.0 * (reached[:, 0] - middle_x) ** 2 - 0.10 * (reached[:, 1] - centre_y) + glasses.rim + 0.002
-    plane = max(0.5 * float(root[2] + bridge[2]) + 0.002, *clear.tolist())
+    plane = max([0.5 * float(root[2] + bridge[2]) + 0.002, *clear.tolist()])
 
     def bend(points: Floats) -> Floats:
         """(n,2) in the frame -> (n,3): wrapped around the face, the lower edge leaning to the cheeks."""
