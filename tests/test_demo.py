@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from crossrig import assets
-from crossrig.demo import EDITS, make_sheet, subjects
+from crossrig.demo import EDITS, from_own_yaw, make_sheet, subjects
 from crossrig.face3d.controls import check_value
+from crossrig.face3d.params import FaceParams
 from crossrig.session import Effort, Networks
 
 
@@ -25,6 +27,13 @@ def test_edits_are_within_their_ranges() -> None:
     for controls in EDITS.values():
         for name, value in controls.items():
             check_value(name, value)
+
+
+@pytest.mark.parametrize(("own", "asked", "expected"), [(10.0, 20.0, 30.0), (-50.0, -20.0, -60.0)])
+def test_turns_are_counted_from_the_pose_of_the_picture(own: float, asked: float, expected: float) -> None:
+    params = FaceParams.neutral().replace(rotation=torch.deg2rad(torch.tensor([[3.0, own, 5.0]])))
+    assert from_own_yaw({"yaw": asked, "smile": 0.5}, params) == pytest.approx({"yaw": expected, "smile": 0.5})
+    assert from_own_yaw({"smile": 0.5}, params) == {"smile": 0.5}
 
 
 def test_sheet_and_pictures_are_written(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.data.pictures import Picture, from_array, read_picture
+from crossrig.face3d import controls
+from crossrig.face3d.params import FaceParams
+from crossrig.metrics.angles import ANGLES
 from crossrig.session import Domain, EditSession, Effort, Networks
 from crossrig.sheets import contact_sheet
 
@@ -26,11 +30,12 @@ class Subject:
     domain: Domain
 
 
-#: Caption -> controls, as on the command line.
+#: Caption -> controls, as on the command line; `yaw` is added to what was read from the picture.
 EDITS: Mapping[str, Mapping[str, float]] = {
-    "yaw 25": {"yaw": 25.0},
-    "yaw -25": {"yaw": -25.0},
+    "turned left": {"yaw": 20.0},
+    "turned right": {"yaw": -20.0},
     "smile": {"smile": 0.9},
+    "mouth open": {"jawOpen": 0.5},
     "other shape": {"jawWidth": 2.0, "noseLength": 2.0, "lipFullness": 1.5},
     "other skin": {"skinTone": 1.3},
     "light from the left": {"light.azimuth": -70.0},
@@ -49,6 +54,15 @@ def subjects() -> list[Subject]:
     ]
 
 
+def from_own_yaw(values: Mapping[str, float], params: FaceParams) -> dict[str, float]:
+    """Controls with the yaw counted from that of a face, within what the control takes."""
+    if "yaw" not in values:
+        return dict(values)
+    control = controls.CONTROLS["yaw"]
+    yaw = math.degrees(float(params.rotation[0, ANGLES.index("yaw")])) + values["yaw"]
+    return {**values, "yaw": min(max(yaw, control.minimum), control.maximum)}
+
+
 def make_sheet(
     outdir: Path,
     device: str = "cpu",
@@ -65,9 +79,9 @@ def make_sheet(
         session.set_image(subject.picture)
         faces = [(subject.caption, session.input_crop()), (f"inversion ({session.domain})", session.inverted_crop())]
         models = [("", np.full_like(session.input_crop(), 255)), ("3D model", session.rendering_of_model())]
-        for caption, controls in EDITS.items():
+        for caption, values in EDITS.items():
             session.reset()
-            session.edit(controls)
+            session.edit(from_own_yaw(values, session.params))
             faces.append((caption, session.render_crop()))
             models.append(("", session.rendering_of_model()))
             name = f"{subject.caption}-{caption.replace(' ', '-')}.png"

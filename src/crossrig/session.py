@@ -34,7 +34,7 @@ from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import carry, head_motion
+from crossrig.inversion.detail import compose, head_motion
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
@@ -143,11 +143,7 @@ class _Subject:
     generator: Generator  # the domain's, or a copy tuned to the picture
     inversion: Inversion
     params: FaceParams
-    detail: Tensor  # (1, 3, D, D): the cut out head minus its inversion, D at least R
-
-    def unedited(self) -> Tensor:
-        """(1, 3, D, D): the inversion and the detail it lacks."""
-        return _enlarge(self.inversion.image, self.detail.shape[-1]) + self.detail
+    fine: Tensor  # (1, 3, D, D): the head at the picture's own resolution, D at least R
 
 
 def _enlarge(image: Tensor, side: int) -> Tensor:
@@ -212,19 +208,13 @@ class EditSession:
             )  # fmt: skip
             with torch.no_grad():
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
-        params = networks.rig.predict(inversion.s)
-        detail = self._detail_of(picture, cut, inversion.image)
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, detail)
+        fine = to_tensor(crop(picture.pixels, framing, min(max(cut.side, size), _FINEST)).image).to(self.device)
+        # T reads codes of people as the generator makes them up. The code of a photograph is none of these, and the reconstruction network
+        # has learned to read photographs; drawings it has not.
+        params = networks.reconstruction.predict(fine) if domain == "human" else networks.rig.predict(inversion.s)
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine)
         self._values = {}
         return [*picture.notes, *notes]
-
-    def _detail_of(self, picture: Picture, cut: Crop, inverted: Tensor) -> Tensor:
-        """What the inversion (1, 3, R, R) lacks, at the picture's own resolution up to ``_FINEST``."""
-        if not self.effort.detail:
-            return torch.zeros_like(inverted)
-        side = min(max(cut.side, inverted.shape[-1]), _FINEST)
-        fine = to_tensor(crop(picture.pixels, cut.framing, side).image).to(self.device)
-        return fine - _enlarge(inverted, side)
 
     def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
@@ -294,20 +284,21 @@ class EditSession:
         subject = self._subject
         if not self._values:
             return subject.inversion.image
-        s = self.networks.rig.edit(subject.inversion.s, self.edited_params, passes=self.effort.passes)
-        return subject.generator.synthesise(s)
+        goal = self.edited_params
+        commands = {name: goal.attribute(name) - subject.params.attribute(name) for name in ATTRIBUTES}
+        return subject.generator.synthesise(self.networks.rig.move(subject.inversion.s, commands, self.effort.passes))
 
     @torch.no_grad()
     def _edited(self) -> Tensor:
-        """(1, 3, D, D): the generator's picture under the controls set so far, with the detail of the picture given."""
+        """(1, 3, D, D): the head under the controls set so far, put together from the picture and the generator's answer."""
         subject = self._subject
-        if not self._values:
-            return subject.unedited()
-        side = subject.detail.shape[-1]
-        made = _enlarge(self._generated(), side)
+        side = subject.fine.shape[-1]
         if not self.effort.detail:
-            return made
-        return made + carry(subject.detail, head_motion(self.networks.model, subject.params, self.edited_params, side))
+            return _enlarge(self._generated(), side)
+        if not self._values:
+            return subject.fine
+        motion = head_motion(self.networks.model, subject.params, self.edited_params, side)
+        return compose(subject.fine, _enlarge(subject.inversion.image, side), _enlarge(self._generated(), side), motion)
 
     # -- pictures ---------------------------------------------------------------------------------------------------
 
@@ -347,7 +338,8 @@ class EditSession:
     def judged(self) -> Judgement:
         """What was commanded against what the judge, a network that took no part in the edit, sees between before and after."""
         networks, subject = self.networks, self._subject
-        before = networks.judge.predict(subject.unedited().clamp(-1, 1))
+        unedited = subject.fine if self.effort.detail else _enlarge(subject.inversion.image, subject.fine.shape[-1])
+        before = networks.judge.predict(unedited.clamp(-1, 1))
         after = networks.judge.predict(self._edited().clamp(-1, 1))
         start, goal = subject.params, self.edited_params
         attributes = {name: self._change(name, start, goal, before, after) for name in ATTRIBUTES}

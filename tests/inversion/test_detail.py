@@ -9,7 +9,7 @@ import torch
 
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.inversion.detail import carry, head_motion
+from crossrig.inversion.detail import carry, compose, head_motion
 from crossrig.render.camera import Camera
 from crossrig.render.face import render_face
 
@@ -32,6 +32,36 @@ def test_without_a_motion_detail_stays_as_it_is(model: FaceModel) -> None:
     detail = torch.randn(1, 3, SIZE, SIZE)
     assert torch.equal(motion.kept, torch.ones(1, 1, SIZE, SIZE))
     assert torch.allclose(carry(detail, motion), detail, atol=1e-5)
+
+
+def test_without_a_motion_a_picture_changes_as_the_generator_says(model: FaceModel) -> None:
+    photograph, inverted, edited = torch.rand(3, 1, 3, SIZE, SIZE)
+    motion = head_motion(model, turned(10.0), turned(10.0), SIZE)
+    composed = compose(photograph, inverted, edited, motion)
+    torch.testing.assert_close(composed, photograph + edited - inverted, atol=1e-5, rtol=0)
+
+
+def test_a_turned_photograph_of_a_known_person_is_that_person_turned(model: FaceModel) -> None:
+    """Fine texture that the generator does not know, on a head whose generator draws smooth and a little beside the right place."""
+    before, after = turned(), turned(14.0)
+    smooth = [render_face(model, params, SIZE).image for params in (before, after)]
+    grain = FaceParams.neutral().replace(albedo=torch.randn(1, 48, generator=torch.Generator().manual_seed(1)) * 2)
+    fine = [render_face(model, grain.replace(rotation=params.rotation), SIZE).image for params in (before, after)]
+    misplaced = smooth[1].roll(1, dims=3)
+    composed = compose(fine[0], smooth[0], misplaced, head_motion(model, before, after, SIZE))
+    face = (render_face(model, after, SIZE).alpha > 0.99).expand_as(composed)
+    assert float((composed - fine[1]).abs()[face].mean()) < 0.6 * float((misplaced - fine[1]).abs()[face].mean())
+
+
+def test_what_nobody_saw_is_the_generators(model: FaceModel) -> None:
+    before, after = turned(-45.0), turned(45.0)
+    motion = head_motion(model, before, after, SIZE)
+    photograph, edited = torch.full((1, 3, SIZE, SIZE), 0.3), torch.rand(1, 3, SIZE, SIZE)
+    composed = compose(photograph, photograph, edited, motion)
+    deep = torch.nn.functional.max_pool2d(motion.kept, 9, 1, 4) < 0.01  # far from everything that was kept
+    assert float(deep.float().mean()) > 0.01
+    apart = composed - edited
+    assert float(apart[deep.expand_as(apart)].std()) < 0.3 * float(edited.std())  # its texture, at most its colour is shifted
 
 
 def test_a_step_to_the_side_moves_the_head_and_not_the_far_background(model: FaceModel) -> None:
@@ -70,7 +100,7 @@ def test_no_ghost_stays_where_the_head_was(model: FaceModel) -> None:
     before, after = turned(x=-0.03), turned(x=0.03)
     old, new = (render_face(model, params, SIZE).alpha for params in (before, after))
     motion = head_motion(model, before, after, SIZE)
-    ghost = carry(old, motion) * (new < 0.01)
+    ghost = carry(old, motion) * motion.kept * (new < 0.01)
     assert float(ghost.mean()) < 0.1 * float((old * (new < 0.01)).mean())
 
 
