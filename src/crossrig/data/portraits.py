@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrig.data import shader
+from crossrig.data import surfaces
 from crossrig.data.accessories import make_earrings, make_glasses
 from crossrig.data.backdrops import paint_backdrop
 from crossrig.data.beard import grow_beard
@@ -54,7 +54,6 @@ from crossrig.data.shader import (
     raster_cutouts,
     raster_shadow,
     resolve,
-    shade,
     shadow_bounds,
 )  # fmt: skip
 from crossrig.data.skin_detail import TILE_METRES, SkinMaps, noise_tile, skin_maps
@@ -287,31 +286,32 @@ def key_shadow(scene: Scene, towards: NDArray[np.float64]) -> tuple[Floats, Floa
 
 
 def look_vector(person: Person) -> Floats:
-    """What the shader needs to know about a person (see the L_* offsets of `shader`)."""
-    look = np.zeros(shader.LOOK_SIZE, np.float32)
+    """What the shader needs to know about a person (see the L_* offsets of `surfaces`)."""
+    look = np.zeros(surfaces.LOOK_SIZE, np.float32)
     skin, eyes = person.skin, person.eyes
     rng = person.rng(1)
     for offset, value in (
-        (shader.L_MOTTLING, skin.mottling), (shader.L_FRECKLES, skin.freckles), (shader.L_BLEMISHES, skin.blemishes),
-        (shader.L_MOLES, skin.moles), (shader.L_ROUGHNESS, skin.roughness), (shader.L_SHEEN, skin.sheen), (shader.L_FLUSH, skin.flush),
-        (shader.L_WRINKLES, skin.wrinkles), (shader.L_UNDER_EYE, skin.under_eye), (shader.L_LIPSTICK, skin.lipstick),
-        (shader.L_GLOSS, skin.gloss), (shader.L_SHADOW, skin.shadow), (shader.L_BLUSH, skin.blush), (shader.L_LINER, skin.liner),
-        (shader.L_IRIS, eyes.iris), (shader.L_PUPIL, eyes.pupil), (shader.L_FIBRES, eyes.fibres), (shader.L_REDNESS, eyes.redness),
-        (shader.L_IRIS_OFFSET, eyes.offset), (shader.L_NOISE_U, rng.random()), (shader.L_NOISE_V, rng.random()),
-        (shader.L_TILE, TILE_METRES), (shader.L_HALF_HEIGHT, Camera().half_height / Camera().distance),
-        (shader.L_DISTANCE, Camera().distance), (shader.L_HAIR_SHINE, 1.0),
+        (surfaces.L_MOTTLING, skin.mottling), (surfaces.L_FRECKLES, skin.freckles), (surfaces.L_BLEMISHES, skin.blemishes),
+        (surfaces.L_MOLES, skin.moles), (surfaces.L_ROUGHNESS, skin.roughness), (surfaces.L_SHEEN, skin.sheen),
+        (surfaces.L_FLUSH, skin.flush),
+        (surfaces.L_WRINKLES, skin.wrinkles), (surfaces.L_UNDER_EYE, skin.under_eye), (surfaces.L_LIPSTICK, skin.lipstick),
+        (surfaces.L_GLOSS, skin.gloss), (surfaces.L_SHADOW, skin.shadow), (surfaces.L_BLUSH, skin.blush), (surfaces.L_LINER, skin.liner),
+        (surfaces.L_IRIS, eyes.iris), (surfaces.L_PUPIL, eyes.pupil), (surfaces.L_FIBRES, eyes.fibres), (surfaces.L_REDNESS, eyes.redness),
+        (surfaces.L_IRIS_OFFSET, eyes.offset), (surfaces.L_NOISE_U, rng.random()), (surfaces.L_NOISE_V, rng.random()),
+        (surfaces.L_TILE, TILE_METRES), (surfaces.L_HALF_HEIGHT, Camera().half_height / Camera().distance),
+        (surfaces.L_DISTANCE, Camera().distance), (surfaces.L_HAIR_SHINE, 1.0),
     ):  # fmt: skip
         look[offset] = value
     for offset, colour in (
-        (shader.L_LIP_COLOUR, skin.lip_colour), (shader.L_SHADOW_COLOUR, skin.shadow_colour), (shader.L_IRIS_OUTER, eyes.outer),
-        (shader.L_IRIS_INNER, eyes.inner),
+        (surfaces.L_LIP_COLOUR, skin.lip_colour), (surfaces.L_SHADOW_COLOUR, skin.shadow_colour), (surfaces.L_IRIS_OUTER, eyes.outer),
+        (surfaces.L_IRIS_INNER, eyes.inner),
     ):  # fmt: skip
         look[offset : offset + 3] = colour
     return look
 
 
 def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = False) -> Floats:
-    """Linear RGB (S, S, 3) of the covered samples; `merge` shades 2 x 2 samples of one surface at once (see `shader.shade`)."""
+    """Linear RGB (S, S, 3) of the covered samples; `merge` shades 2 x 2 samples of one surface at once (see `surfaces.shade`)."""
     samples = len(visible.depth)
     light = person.lighting
     lamps = light.lamps
@@ -323,7 +323,7 @@ def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = Fa
     # Highlights of lamps that are all but off cannot be seen.
     shining = [lamp for number, lamp in enumerate(lamps) if number == 0 or max(lamp.colour) > 0.02]
     out = np.zeros((samples, samples, 3), np.float32)
-    shade(
+    surfaces.shade(
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
         # Rounded as the label is, then widened once for all pixels.
         light.coefficients().astype(np.float32).astype(np.float64), lamps[0].coefficients().astype(np.float32).astype(np.float64),

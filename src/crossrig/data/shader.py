@@ -1,23 +1,19 @@
-"""Deferred shading of portraits: numba kernels from visibility buffers to linear RGB.
+"""Kernels around the light of portraits (which is in `surfaces`): posing, visibility of ribbons, shadows, crevices, noise, developing.
 
-Per vertex the shader reads ATTRIBUTES numbers (see the A_* offsets); what aux means depends on the material. Diffuse light is the label's
-spherical harmonics; cast shadows only take away the key lamp's part of it. Hair: Kajiya and Kay, "Rendering Fur with Three
-Dimensional Textures", 1989, section 3; skin highlights: Blinn-Phong with Schlick's Fresnel term, two lobes.
+Per vertex the shader reads ATTRIBUTES numbers (see the A_* offsets); what aux means depends on the material.
 """
 
 from __future__ import annotations
 
 from functools import cache
-from math import acos, atan2, ceil, exp, floor, inf, sqrt
+from math import ceil, exp, floor, inf
 from typing import Final
 
 import cv2
 import numba
 import numpy as np
 
-from crossrig.data.fabric import cloth_colour
-from crossrig.data.geometry import BEARD, BROW, CLOTH, EYE, GLASS, HAIR, LASHES, METAL, MOUTH_INSIDE, SKIN, TEETH, TONGUE, Floats
-from crossrig.render.harmonics import irradiances_at
+from crossrig.data.geometry import GLASS, HAIR, Floats
 from crossrig.render.zbuffer import narrow
 
 # Offsets in the vertex attributes.
@@ -30,44 +26,9 @@ A_AUX: Final = 12  # skin: lips, cheeks, oil, lids, under eye, forehead; eyes: d
 # own frame; others: opacity first
 ATTRIBUTES: Final = 18
 
-# Offsets in the look vector (what the person and the lamps say to every pixel).
-L_MOTTLING: Final = 0
-L_FRECKLES: Final = 1
-L_BLEMISHES: Final = 2
-L_MOLES: Final = 3
-L_ROUGHNESS: Final = 4
-L_SHEEN: Final = 5
-L_FLUSH: Final = 6
-L_WRINKLES: Final = 7
-L_UNDER_EYE: Final = 8
-L_LIPSTICK: Final = 9
-L_LIP_COLOUR: Final = 10
-L_GLOSS: Final = 13
-L_SHADOW: Final = 14
-L_SHADOW_COLOUR: Final = 15
-L_BLUSH: Final = 18
-L_IRIS_OUTER: Final = 19
-L_IRIS_INNER: Final = 22
-L_IRIS: Final = 25
-L_PUPIL: Final = 26
-L_FIBRES: Final = 27
-L_REDNESS: Final = 28
-L_IRIS_OFFSET: Final = 29
-L_NOISE_U: Final = 30
-L_NOISE_V: Final = 31
-L_TILE: Final = 32  # metres that the noise tile covers
-L_LINER: Final = 33
-L_HALF_HEIGHT: Final = 34  # of the frame at z = 0, over the distance of the camera
-L_DISTANCE: Final = 35
-L_HAIR_SHINE: Final = 36
-LOOK_SIZE: Final = 40
-
 #: Pixels per side of the noise tile; a power of two, so that it wraps by masking.
 TILE_PIXELS: Final = 256
 
-
-#: Metres of depth within which neighbouring samples may be shaded as one.
-MERGED_STEP: Final = 0.006
 
 #: Places looked up around a point, for each pixel of a 2 x 2 block; averaging the block averages all of them.
 TAPS: Final = 8
@@ -320,14 +281,21 @@ def shadow_bounds(shadow_map: Floats, spread: float) -> tuple[Floats, Floats]:
 def lit_share(  # type: ignore[no-untyped-def]
     shadow_map, nearest, furthest, x, y, z, right, up, towards, extent, spread, taps, pattern
 ):
-    """Share of TAPS places around a point (metres) that the key lamp sees; `shadow_map` holds depths along the lamp's direction.
-
-    `nearest`, `furthest`: its `shadow_bounds`. They tell at once that all places are lit, or none, which is so nearly everywhere.
-    """
+    """Share of TAPS places around a point (metres) that the key lamp sees; see `lit_at`."""
     size = shadow_map.shape[0]
     u = ((x * right[0] + y * right[1] + z * right[2]) / extent + 1.0) * 0.5 * size
     v = (1.0 - (x * up[0] + y * up[1] + z * up[2]) / extent) * 0.5 * size
     d = 1.0 - (x * towards[0] + y * towards[1] + z * towards[2])
+    return lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern)
+
+
+@numba.njit(nogil=True)
+def lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern):  # type: ignore[no-untyped-def]
+    """Share of TAPS places around (u, v) of the shadow map that the key lamp sees at depth d; the map holds depths along its direction.
+
+    `nearest`, `furthest`: its `shadow_bounds`. They tell at once that all places are lit, or none, which is so nearly everywhere.
+    """
+    size = shadow_map.shape[0]
     if u >= spread and v >= spread and u + spread < size and v + spread < size:
         if d - nearest[int(v), int(u)] <= 0.004:
             return 1.0
@@ -361,332 +329,6 @@ def tile_at(tile, u, v, channel):  # type: ignore[no-untyped-def]
     low = tile[j, i, channel] * (1.0 - fx) + tile[j, i1, channel] * fx
     high = tile[j1, i, channel] * (1.0 - fx) + tile[j1, i1, channel] * fx
     return low * (1.0 - fy) + high * fy
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _one_surface(triangle, depth, material, row, col):  # type: ignore[no-untyped-def]
-    """Whether the 2 x 2 samples at (row, col) see skin alone or cloth alone, without a step in depth."""
-    a, b = triangle[row, col], triangle[row, col + 1]
-    c, d = triangle[row + 1, col], triangle[row + 1, col + 1]
-    if min(a, b, c, d) < 0:
-        return False
-    kind = material[a]
-    if (kind != SKIN and kind != CLOTH) or material[b] != kind or material[c] != kind or material[d] != kind:
-        return False
-    za, zb, zc, zd = depth[row, col], depth[row, col + 1], depth[row + 1, col], depth[row + 1, col + 1]
-    return max(za, zb, zc, zd) - min(za, zb, zc, zd) < MERGED_STEP
-
-
-@numba.njit(cache=True, nogil=True, fastmath={"nsz", "arcp", "contract", "afn"}, error_model="numpy")
-def shade(  # type: ignore[no-untyped-def]
-    triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
-    shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
-):
-    """Linear RGB (H, W, 3) of every covered pixel into `out`; others are left alone.
-
-    light, key_light (9, 3): coefficients of everything and of the key alone. lamp_directions, lamp_colours (n, 3). shadow_axes
-    (3, 3): rows right, up, towards the key; shadow_nearest, shadow_furthest: see `shadow_bounds`; openness (H/2, W/2): see `crevices`.
-    merge: shade 2 x 2 samples at once where they see one smooth surface (skin, cloth), as multisampling does; strands, eyes and edges
-    are shaded sample by sample.
-    """
-    height, width = triangle.shape
-    lamps = lamp_directions.shape[0]
-    attribute = np.empty(ATTRIBUTES)
-    albedo = np.empty(3, np.float32)
-    shadow_tint = np.empty(3)
-    first_u, first_v = 0.0, 0.0
-    inside_frame = look[L_HALF_HEIGHT]
-    footprint_at_one = 2.0 * inside_frame / height
-    for place in range((height // 2) * (width // 2)):
-        top, left = 2 * (place // (width // 2)), 2 * (place % (width // 2))
-        merged = merge and _one_surface(triangle, depth, material, top, left)
-        for sample in range(1 if merged else 4):
-            row, col = top + (sample >> 1), left + (sample & 1)
-            t = triangle[row, col]
-            if t < 0:
-                continue
-            kind = material[t]
-            strands = kind in (HAIR, BROW, BEARD, LASHES)
-            for k in range(ATTRIBUTES):
-                attribute[k] = 0.0
-            used = ATTRIBUTES if kind == SKIN else (A_AUX + 3 if kind == EYE else A_AUX)
-            # Two samples on the diagonal of a block stand for all four.
-            for half in range(2 if merged else 1):
-                tri, wa, wb, wc = t, bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
-                share = np.float32(1.0)
-                if merged:
-                    share = np.float32(0.5)
-                    tri = triangle[row + half, col + half]
-                    wa, wb, wc = bary[row + half, col + half, 0], bary[row + half, col + half, 1], bary[row + half, col + half, 2]
-                wa, wb, wc = wa * share, wb * share, wc * share
-                fa, fb, fc = faces[tri, 0], faces[tri, 1], faces[tri, 2]
-                for k in range(A_TANGENT):
-                    attribute[k] += wa * attributes[fa, k] + wb * attributes[fb, k] + wc * attributes[fc, k]
-                for k in range(A_TANGENT if strands else A_UV, used):
-                    attribute[k] += wa * attributes[fa, k] + wb * attributes[fb, k] + wc * attributes[fc, k]
-                if merged and half == 0:
-                    first_u, first_v = 2.0 * attribute[A_UV], 2.0 * attribute[A_UV + 1]
-            if merged and abs(attribute[A_UV] - first_u) > 0.05:  # two pieces of cloth meet here
-                attribute[A_UV], attribute[A_UV + 1] = first_u, first_v
-            z_view = depth[row, col]
-            px, py = (2 * col + 1.0) / width - 1.0, 1.0 - (2 * row + 1.0) / height
-            footprint = footprint_at_one * z_view
-            if merged:
-                z_view = 0.5 * (z_view + depth[row + 1, col + 1])
-                px, py = (2 * col + 2.0) / width - 1.0, 1.0 - (2 * row + 2.0) / height
-                footprint *= 2.0
-            px *= z_view * inside_frame
-            py *= z_view * inside_frame
-            pz = look[L_DISTANCE] - z_view
-            vx, vy, vz = -px, -py, look[L_DISTANCE] - pz
-            norm = 1.0 / sqrt(vx * vx + vy * vy + vz * vz)
-            vx *= norm
-            vy *= norm
-            vz *= norm
-            nx, ny, nz = attribute[0], attribute[1], attribute[2]
-            norm = 1.0 / max(sqrt(nx * nx + ny * ny + nz * nz), 1e-6)
-            nx *= norm
-            ny *= norm
-            nz *= norm
-            facing = nx * vx + ny * vy + nz * vz
-            if facing < 0.0 and kind >= HAIR:
-                nx, ny, nz, facing = -nx, -ny, -nz, -facing
-            facing = max(facing, 0.02)
-            red, green, blue = attribute[A_COLOUR], attribute[A_COLOUR + 1], attribute[A_COLOUR + 2]
-            ambient = attribute[A_OCCLUSION] * openness[row // 2, col // 2]
-            lit = lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003, shadow_axes[0],
-                            shadow_axes[1], shadow_axes[2], shadow_extent, shadow_spread, taps, sample)  # fmt: skip
-            if merged and 0.0 < lit < 1.0:  # at the edge of a shadow look twice as often
-                lit += lit_share(shadow_map, shadow_nearest, shadow_furthest, px + nx * 0.003, py + ny * 0.003, pz + nz * 0.003,
-                                 shadow_axes[0], shadow_axes[1], shadow_axes[2], shadow_extent, shadow_spread, taps, 1)  # fmt: skip
-                lit *= 0.5
-            specular = 0.0
-            power = 20.0
-            sharp = 0.0
-            through = 0.0  # how far red light travels under the surface
-            rim = 0.0
-            if kind == SKIN:
-                through = 0.45
-                u = attribute[A_UV] / look[L_TILE] + look[L_NOISE_U]
-                v = attribute[A_UV + 1] / look[L_TILE] + look[L_NOISE_V]
-                lips, cheeks, oil = attribute[A_AUX], attribute[A_AUX + 1], attribute[A_AUX + 2]
-                lids, under, brow = attribute[A_AUX + 3], attribute[A_AUX + 4], attribute[A_AUX + 5]
-                fine = tile_at(tile, u, v, 0)
-                broad = tile_at(tile, u * 0.83 + 0.31, v * 0.83 + 0.17, 1)
-                skin = 1.0 - lips
-                mottle = look[L_MOTTLING] * (0.042 * fine + 0.035 * broad)
-                red *= 1.0 + 0.7 * mottle
-                green *= 1.0 + 1.25 * mottle
-                blue *= 1.0 + 1.2 * mottle
-                flush = skin * (0.16 * look[L_FLUSH] * cheeks * (1.0 + 0.4 * broad) + 0.4 * look[L_BLUSH] * cheeks)
-                green *= 1.0 - flush
-                blue *= 1.0 - 0.85 * flush
-                if look[L_FRECKLES] > 0.01:
-                    spots = tile_at(tile, u * 1.31 + 0.5, v * 1.31, 2)
-                    freckle = skin * look[L_FRECKLES] * min(spots * 1.6, 1.0) * (0.12 + 0.88 * cheeks)
-                    red *= 1.0 - 0.30 * freckle
-                    green *= 1.0 - 0.48 * freckle
-                    blue *= 1.0 - 0.58 * freckle
-                if look[L_BLEMISHES] > 0.01:
-                    marks = tile_at(tile, u * 0.47 + 0.11, v * 0.47 + 0.73, 2)
-                    blemish = skin * look[L_BLEMISHES] * max(marks - 0.25, 0.0) * (0.4 + 0.6 * max(cheeks, oil))
-                    green *= 1.0 - 0.45 * min(blemish, 1.0)
-                    blue *= 1.0 - 0.42 * min(blemish, 1.0)
-                dark = skin * 0.26 * look[L_UNDER_EYE] * under
-                red *= 1.0 - dark
-                green *= 1.0 - 1.15 * dark
-                blue *= 1.0 - 0.85 * dark
-                paint = look[L_LIPSTICK] * lips
-                red += paint * (look[L_LIP_COLOUR] - red)
-                green += paint * (look[L_LIP_COLOUR + 1] - green)
-                blue += paint * (look[L_LIP_COLOUR + 2] - blue)
-                paint = look[L_SHADOW] * lids * (0.85 + 0.15 * fine)
-                red += paint * (look[L_SHADOW_COLOUR] - red)
-                green += paint * (look[L_SHADOW_COLOUR + 1] - green)
-                blue += paint * (look[L_SHADOW_COLOUR + 2] - blue)
-                # Relief bends the normal along the two directions of the surface that the noise is laid out in.
-                step = 0.5 / TILE_PIXELS
-                height_here = tile_at(tile, u, v, 3)
-                relief = look[L_ROUGHNESS] * (0.09 if merged else 0.13)  # a block averages pores finer than itself
-                slope_u = (tile_at(tile, u + step, v, 3) - height_here) * relief
-                slope_v = (tile_at(tile, u, v + step, 3) - height_here) * relief
-                # Lines across the forehead deepen with age.
-                if brow > 0.02:
-                    line = np.sin(attribute[A_UV + 1] * 760.0 + 1.6 * broad) * (0.6 + 0.4 * fine)
-                    slope_v += look[L_WRINKLES] * brow * 0.35 * line
-                nx -= slope_u * nz
-                nz += slope_u * nx
-                ny -= slope_v
-                norm = 1.0 / sqrt(nx * nx + ny * ny + nz * nz)
-                nx *= norm
-                ny *= norm
-                nz *= norm
-                specular = look[L_SHEEN] * (0.75 + 1.3 * oil) * skin * (1.0 + 0.25 * fine) + lips * (0.5 + 1.4 * look[L_GLOSS])
-                power = 14.0 + 26.0 * lips
-                sharp = 0.35 * oil * look[L_SHEEN] * skin + 0.8 * lips * look[L_GLOSS]
-                rim = 0.35
-            elif kind == EYE:
-                sideways, upward, along = attribute[A_AUX], attribute[A_AUX + 1], attribute[A_AUX + 2]
-                norm = 1.0 / max(sqrt(sideways * sideways + upward * upward + along * along), 1e-6)
-                angle = acos(min(max(along * norm, -1.0), 1.0))
-                around = atan2(upward, sideways)
-                iris = look[L_IRIS]
-                pupil = look[L_PUPIL]
-                white = 0.56 - 0.12 * min(angle, 1.2)
-                blood = look[L_REDNESS] * (0.10 + 0.25 * max(angle - iris, 0.0))
-                blood *= 0.6 + 0.8 * value_noise(around * 5.0 + 31.0, angle * 22.0)
-                red, green, blue = white, white * (0.955 - blood), white * (0.925 - 0.9 * blood)
-                edge = min(max((iris - angle) / 0.05 + 0.5, 0.0), 1.0)
-                if edge > 0.0:
-                    radius = min(angle / iris, 1.0)
-                    ray = 0.65 * value_noise(around * 9.0 + 57.0 * look[L_IRIS_OFFSET], radius * 2.0)
-                    ray += 0.35 * value_noise(around * 21.0, radius * 3.0)
-                    fibre = 1.0 + look[L_FIBRES] * 1.1 * (ray - 0.5)
-                    inner = min(max(1.35 - 1.5 * radius, 0.0), 1.0)
-                    ring = 1.0 - 0.72 * min(max((radius - 0.76) / 0.24, 0.0), 1.0) ** 1.5
-                    # Light falls through the cornea onto the far side of the iris.
-                    cup = 1.15 + 0.5 * (lamp_directions[0, 1] * -upward + lamp_directions[0, 0] * -sideways)
-                    factor = fibre * ring * cup
-                    ir = (look[L_IRIS_OUTER] * (1 - inner) + look[L_IRIS_INNER] * inner) * factor
-                    ig = (look[L_IRIS_OUTER + 1] * (1 - inner) + look[L_IRIS_INNER + 1] * inner) * factor
-                    ib = (look[L_IRIS_OUTER + 2] * (1 - inner) + look[L_IRIS_INNER + 2] * inner) * factor
-                    hole = min(max((pupil - angle) / 0.035 + 0.5, 0.0), 1.0)
-                    ir += hole * (0.004 - ir)
-                    ig += hole * (0.004 - ig)
-                    ib += hole * (0.005 - ib)
-                    red += edge * (ir - red)
-                    green += edge * (ig - green)
-                    blue += edge * (ib - blue)
-                # The lids shade the ball, the upper one most.
-                lid = 0.92 - 0.5 * min(max((ny + 0.08) / 0.5, 0.0), 1.0)
-                lid *= 1.0 - 0.35 * min(max((abs(sideways * norm) - 0.45) / 0.4, 0.0), 1.0)
-                ambient *= lid
-                lit = max(lit, 0.35) * lid
-                specular = 0.0
-                through = 0.2
-            elif kind == TEETH:
-                red, green, blue = red * 0.9, green * 0.87, blue * 0.8
-                specular = 0.7
-                power = 50.0
-                through = 0.3
-            elif kind in (TONGUE, MOUTH_INSIDE):
-                specular = 0.6
-                power = 40.0
-                through = 0.4
-            elif kind == CLOTH:
-                albedo[0], albedo[1], albedo[2] = red, green, blue
-                cloth_colour(attribute[A_UV], attribute[A_UV + 1], footprint, cloth_table, albedo)
-                red, green, blue = albedo[0], albedo[1], albedo[2]
-                rim = 0.25
-            elif strands:
-                u = attribute[A_UV]
-                v = attribute[A_UV + 1]
-                strand = 0.55 * value_noise(u * 7.0, v * 1.5) + 0.45 * value_noise(u * 19.0 + 5.0, v * 2.5)
-                lock = hash01(floor(u), 77)
-                tone = (0.62 + 0.62 * strand) * (0.88 + 0.24 * lock)
-                red *= tone
-                green *= tone
-                blue *= tone
-                through = 0.15
-            elif kind == METAL:
-                specular = 6.0
-                power = 60.0
-            elif kind == GLASS:
-                specular = 3.0
-                power = 120.0
-
-            # Diffuse light: all of it where the key is seen, without the key's part where it is not.
-            everything = irradiances_at(nx, ny, nz, light)
-            keys = irradiances_at(nx, ny, nz, key_light)
-            for channel in range(3):
-                whole = everything[channel]
-                key = keys[channel]
-                shade_edge = lit
-                if channel == 0:
-                    shade_edge = lit + through * 0.5 * lit * (1.0 - lit) + 0.10 * through * (1.0 - lit)
-                rest = max(whole - key, 0.0)
-                # Occluded places are lit again by their own surface, which keeps creases warm.
-                own = red if channel == 0 else (green if channel == 1 else blue)
-                kept = ambient / max(1.0 - own * (1.0 - ambient), 0.05)
-                value = rest * kept + max(whole - rest, 0.0) * shade_edge * (0.45 + 0.55 * kept)
-                shadow_tint[channel] = own * value
-            r_out, g_out, b_out = shadow_tint[0], shadow_tint[1], shadow_tint[2]
-
-            if strands:
-                tx, ty, tz = attribute[A_TANGENT], attribute[A_TANGENT + 1], attribute[A_TANGENT + 2]
-                norm = sqrt(tx * tx + ty * ty + tz * tz)
-                if norm > 1e-4 and kind == HAIR:
-                    norm = 1.0 / norm
-                    # Strands of one ribbon lean against each other a little, so the highlight breaks up.
-                    lean = 0.35 * (value_noise(attribute[A_UV] * 11.0, attribute[A_UV + 1] * 3.0) - 0.5)
-                    tx, ty, tz = tx * norm + lean * nx, ty * norm + lean * ny, tz * norm + lean * nz
-                    for lamp in range(lamps):
-                        lx, ly, lz = lamp_directions[lamp, 0], lamp_directions[lamp, 1], lamp_directions[lamp, 2]
-                        hx, hy, hz = lx + vx, ly + vy, lz + vz
-                        norm = 1.0 / max(sqrt(hx * hx + hy * hy + hz * hz), 1e-6)
-                        hx *= norm
-                        hy *= norm
-                        hz *= norm
-                        fall = max(nx * lx + ny * ly + nz * lz + 0.25, 0.0) / 1.25
-                        if fall <= 0.0:
-                            continue
-                        see = lit if lamp == 0 else ambient
-                        along = tx * hx + ty * hy + tz * hz
-                        across = sqrt(max(1.0 - along * along, 0.0))
-                        # First reflection: colour of the lamp; second, shifted towards the root: colour of the hair.
-                        shifted = along + 0.12
-                        second = sqrt(max(1.0 - shifted * shifted, 0.0))
-                        gloss = look[L_HAIR_SHINE] * fall * see
-                        first = 0.075 * gloss * across**70
-                        inner_gloss = 0.9 * gloss * second**22
-                        r_out += lamp_colours[lamp, 0] * (first + inner_gloss * red)
-                        g_out += lamp_colours[lamp, 1] * (first + inner_gloss * green)
-                        b_out += lamp_colours[lamp, 2] * (first + inner_gloss * blue)
-            elif kind == EYE:
-                # The cornea mirrors the lamps as small bright windows, and the surround faintly.
-                for lamp in range(lamps):
-                    lx, ly, lz = lamp_directions[lamp, 0], lamp_directions[lamp, 1], lamp_directions[lamp, 2]
-                    mirrored = 2.0 * (nx * vx + ny * vy + nz * vz)
-                    rx, ry, rz = mirrored * nx - vx, mirrored * ny - vy, mirrored * nz - vz
-                    close = rx * lx + ry * ly + rz * lz
-                    window = min(max((close - 0.955) / 0.025, 0.0), 1.0)
-                    glint = 1.1 * window * (0.35 + 0.65 * lit)
-                    r_out += lamp_colours[lamp, 0] * glint
-                    g_out += lamp_colours[lamp, 1] * glint
-                    b_out += lamp_colours[lamp, 2] * glint
-                base = 0.02 * ambient
-                r_out += base * everything[0]
-                g_out += base * everything[1]
-                b_out += base * everything[2]
-            elif specular > 0.0:
-                for lamp in range(lamps):
-                    lx, ly, lz = lamp_directions[lamp, 0], lamp_directions[lamp, 1], lamp_directions[lamp, 2]
-                    slant = nx * lx + ny * ly + nz * lz
-                    if slant <= 0.0:
-                        continue
-                    hx, hy, hz = lx + vx, ly + vy, lz + vz
-                    norm = 1.0 / max(sqrt(hx * hx + hy * hy + hz * hz), 1e-6)
-                    half = max((nx * hx + ny * hy + nz * hz) * norm, 0.0)
-                    open_ = max((vx * hx + vy * hy + vz * hz) * norm, 0.0)
-                    fresnel = 0.028 + 0.972 * (1.0 - open_) ** 5
-                    broad_lobe = half**power
-                    narrow_lobe = broad_lobe * broad_lobe
-                    narrow_lobe *= narrow_lobe  # to the power of 4 * power
-                    lobe = (power + 8.0) / 8.0 * broad_lobe + sharp * (power * 4.0 + 8.0) / 8.0 * narrow_lobe * 0.5
-                    amount = specular * fresnel * lobe * slant * (lit if lamp == 0 else ambient)
-                    r_out += lamp_colours[lamp, 0] * amount
-                    g_out += lamp_colours[lamp, 1] * amount
-                    b_out += lamp_colours[lamp, 2] * amount
-            if rim > 0.0:
-                # Grazing sheen of the surround: fine down on skin, fibres on cloth.
-                graze = rim * ambient * (1.0 - facing) ** 4 * 0.35
-                r_out += graze * everything[0]
-                g_out += graze * everything[1]
-                b_out += graze * everything[2]
-            for other in range(4 if merged else 1):
-                out[row + (other >> 1), col + (other & 1), 0] = r_out
-                out[row + (other >> 1), col + (other & 1), 1] = g_out
-                out[row + (other >> 1), col + (other & 1), 2] = b_out
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")

@@ -22,7 +22,6 @@ from typing import Final, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.data.portraits import render_portrait
@@ -32,7 +31,8 @@ from crossrig.face3d.blocks import BLOCKS
 Style = Literal["photo", "toon"]
 STYLES: Final[tuple[Style, ...]] = ("photo", "toon")
 
-_CHUNK: Final = 16
+_CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
+_WORTH_A_WORKER: Final = 16  # portraits; for fewer, no further process is started
 _THREAD_VARIABLES: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -133,7 +133,8 @@ def synthesise(
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the folder {folder} ({error.strerror}): choose another with --outdir.") from None
-    workers = min(workers or os.cpu_count() or 1, -(-count // _CHUNK))
+    workers = min(workers or os.cpu_count() or 1, -(-count // _WORTH_A_WORKER))
+    from tqdm import tqdm  # the workers, which import this module, start without it
 
     labels: list[list[object]] = []
     codes = np.empty((count, CODE_SIZE), np.float32)

@@ -21,23 +21,33 @@ C22 = math.sqrt(15 / (16 * math.pi))  # 0.546274
 
 
 @njit(cache=True, nogil=True)
-def _light(x, y, z, xy, yz, xz, zz, xx, bands, channel):  # type: ignore[no-untyped-def]
-    value = (
-        C0 * bands[0, channel]
-        + C1 * (y * bands[1, channel] + z * bands[2, channel] + x * bands[3, channel])
-        + C2 * (xy * bands[4, channel] + yz * bands[5, channel] + xz * bands[7, channel])
-        + C20 * zz * bands[6, channel]
-        + C22 * xx * bands[8, channel]
+def channel_bands(bands, channel):  # type: ignore[no-untyped-def]
+    """One channel of bands (9, 3) as nine numbers for `irradiance_at`, the constants of the harmonics multiplied in."""
+    return (
+        C0 * bands[0, channel],
+        C1 * bands[1, channel],
+        C1 * bands[2, channel],
+        C1 * bands[3, channel],
+        C2 * bands[4, channel],
+        C2 * bands[5, channel],
+        C20 * bands[6, channel],
+        C2 * bands[7, channel],
+        C22 * bands[8, channel],
     )
-    return max(value, 0.0)
+
+
+@njit(cache=True, nogil=True)
+def irradiance_at(x, y, z, bands):  # type: ignore[no-untyped-def]
+    """One channel of `irradiances_at`; bands: see `channel_bands`. A loop over many normals keeps them in registers."""
+    value = bands[0] + y * bands[1] + z * bands[2] + x * bands[3] + x * y * bands[4] + y * z * bands[5]
+    return max(value + (3.0 * z * z - 1.0) * bands[6] + x * z * bands[7] + (x * x - y * y) * bands[8], 0.0)
 
 
 @njit(cache=True, nogil=True)
 def irradiances_at(x, y, z, bands):  # type: ignore[no-untyped-def]
     """Compiled `shading.irradiance` of one unit normal: bands (9, 3) float32 -> shading (red, green, blue), >= 0."""
-    xy, yz, xz, zz, xx = x * y, y * z, x * z, 3.0 * z * z - 1.0, x * x - y * y
     return (
-        _light(x, y, z, xy, yz, xz, zz, xx, bands, 0),
-        _light(x, y, z, xy, yz, xz, zz, xx, bands, 1),
-        _light(x, y, z, xy, yz, xz, zz, xx, bands, 2),
+        irradiance_at(x, y, z, channel_bands(bands, 0)),
+        irradiance_at(x, y, z, channel_bands(bands, 1)),
+        irradiance_at(x, y, z, channel_bands(bands, 2)),
     )
