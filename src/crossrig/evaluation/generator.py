@@ -18,7 +18,7 @@ Protocol
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -242,7 +242,7 @@ def paint(tools: Tools, count: int, tell: Progress) -> Painted:
 
 @torch.no_grad()
 def look_at_portraits(
-    tools: Tools, count: int, seed: int, workers: int | None, tell: partial[None], keep: int = 256
+    tools: Tools, count: int, seed: int, workers: int | None, tell: Callable[[int, int], None], keep: int = 256
 ) -> Portraits:
     """Render fresh portraits, some at a time, and look at them as they are and at JPEG quality 10."""
     features, jpeg, pictures = [], [], []
