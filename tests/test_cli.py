@@ -364,8 +364,9 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        "", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator", "assets", "doctor", "demo",
-    ],  # fmt: skip
+        *("", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
+        *("assets", "doctor", "demo"),
+    ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as stopped:
