@@ -262,7 +262,7 @@ def test_eval_generator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         return PortraitSet(blobs.pictures[index], blobs.labels[index], blobs.codes[index])
 
     monkeypatch.setattr("crossrig.evaluation.generator.unseen_set", some)
-    words = ("eval", "generator", "--samples", "32", "--inversions", "2", "--steps", "1", "--tuning-steps", "1", "--outdir", "report")
+    words = ("eval", "generator", "--samples", "32", "--inversions", "8", "--steps", "1", "--tuning-steps", "1", "--outdir", "report")
     assert main((*words, "--json")) == 0
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -284,7 +284,7 @@ def test_eval_generator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
 def test_eval_generator_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert "32 or more samples" in refused(capsys, "eval", "generator", "--samples", "8")
-    assert "2 or more inversions" in refused(capsys, "eval", "generator", "--inversions", "1")
+    assert "8 or more inversions" in refused(capsys, "eval", "generator", "--inversions", "1")
     assert "--steps" in refused(capsys, "eval", "generator", "--steps", "0")
     assert "none.zip" in refused(capsys, "eval", "generator", "--training", "none.zip")
     assert "none.safetensors" in refused(capsys, "eval", "generator", "--samples", "32", "--network", "none.safetensors")

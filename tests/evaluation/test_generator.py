@@ -42,12 +42,13 @@ def portraits(monkeypatch: pytest.MonkeyPatch, blobs: PortraitSet) -> list[tuple
 
 def test_everything_is_measured(kit: Tools, portraits: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "example_crops", lambda reader, size: {"photograph": torch.zeros(1, 3, size, size)})
-    outcome = evaluate_generator(kit, Sizes(32, 2, 8, EFFORT))
+    outcome = evaluate_generator(kit, Sizes(32, 8, 8, EFFORT))
     assert set(GOALS) - {"inversion.encoder_l2"} <= set(outcome.figures)
     assert "examples.photograph.pivotal_l2" in outcome.figures
     assert 0.0 <= outcome.figures["samples.precision"] <= 1.0
     assert outcome.figures["latent.ppl_w"] > 0.0
     assert outcome.figures["samples.noise_change"] == 0.0  # the tiny generator's noise is at strength 0
+    assert outcome.figures["samples.sticking"] == pytest.approx(outcome.figures["samples.sticking_noiseless"])
     assert all(set(row) == set("zws") for row in outcome.factors.values())
     assert set(outcome.pictures) == {"samples.png", "portraits.png", "alike.png", "walk.png", "inversions.png", "examples.png"}
     assert outcome.pictures["walk.png"].shape == (8 * 32, 8 * 32, 3)
@@ -130,7 +131,7 @@ def test_sizes() -> None:
     with pytest.raises(UserError, match="32 or more samples"):
         Sizes(8)
     with pytest.raises(UserError, match="inversions"):
-        Sizes(64, 1)
+        Sizes(64, 7)
 
 
 def test_networks_of_another_generator_are_left_out(tiny_assets: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,18 +21,17 @@ def test_the_walk_is_closed_and_even(tiny_generator: Generator) -> None:
 
 
 def test_the_nearest_are_shown_and_never_the_picture_itself() -> None:
-    pictures = torch.zeros(5, 3, 8, 8, dtype=torch.uint8)
-    pictures[:, 0] = torch.tensor([10, 60, 110, 160, 210], dtype=torch.uint8)[:, None, None]
+    pictures = torch.zeros(5, 3, 8, 8)
+    pictures[:, 0] = torch.tensor([10.0, 60.0, 110.0, 160.0, 210.0])[:, None, None] / 127.5 - 1
     features = torch.tensor([[0.0], [1.0], [3.0], [7.0], [20.0]])
-    query = pictures[1:2].float() / 127.5 - 1
 
-    def reds(own: int | None) -> list[int]:
-        sheet = sheets.neighbour_sheet(query, features[1:2], pictures, features, [own], ("sample", "known"))
+    def reds(own: torch.Tensor | None) -> list[int]:
+        sheet = sheets.neighbour_sheet(pictures[1:2], features[1:2], features, pictures.__getitem__, own, ("sample", "known"))
         assert sheet.shape[1] == 4 * 132 + 4
         return [int(sheet[4 + 64, 4 + 132 * cell + 64, 0]) for cell in range(4)]
 
     assert reds(None) == [60, 60, 10, 110]
-    assert reds(1) == [60, 10, 110, 160]
+    assert reds(torch.tensor([1])) == [60, 10, 110, 160]
 
 
 def test_inversions_in_rows() -> None:

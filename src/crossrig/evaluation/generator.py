@@ -82,7 +82,7 @@ _BATCH = 32
 _CHUNK = 1000  # portraits rendered at a time: what bounds the memory
 _JPEG_QUALITY = 10
 _LAST_TAP = (15,)
-_LEAST = 32
+_LEAST, _LEAST_INVERSIONS = 32, 8
 _ROWS = 8  # of the neighbour sheets
 _MOST_CODES = 10_000  # that a DCI is made from, and paths that are walked
 _WALK_STOPS = 4
@@ -99,16 +99,17 @@ class Sizes:
     effort: Effort = field(default_factory=Effort)
 
     def __post_init__(self) -> None:
-        if self.samples < _LEAST or not (self.inversions == 0 or self.inversions >= 2):
+        if self.samples < _LEAST or not (self.inversions == 0 or self.inversions >= _LEAST_INVERSIONS):
             raise UserError(
-                f"An evaluation needs {_LEAST} or more samples, and 2 or more inversions or none; got {self.samples} and {self.inversions}."
+                f"An evaluation needs {_LEAST} or more samples, and {_LEAST_INVERSIONS} or more inversions or none; "
+                f"got {self.samples} and {self.inversions}."
             )
 
     @classmethod
     def of(cls, samples: int, inversions: int | None = None, effort: Effort | None = None) -> Sizes:
         """The proportions of the full evaluation (500 inversions for 10,000 samples) for another number of samples."""
         if inversions is None:
-            inversions = max(8, min(500, math.ceil(samples * 500 / 10_000)))
+            inversions = max(_LEAST_INVERSIONS, min(500, math.ceil(samples * 500 / 10_000)))
         return cls(samples, inversions, effort=effort or Effort())
 
 
@@ -291,13 +292,11 @@ def copy_figures(
     samples = painted.features
     gaps, partner = nearest(samples, samples, same=True)
     figures = {"samples.repeats": nearer_share(gaps, nearest(portraits.features, portraits.features, same=True)[0])}
-    rows = gaps.argsort()[:_ROWS]
-    shown = torch.tensor(sorted({*rows.tolist(), *partner[rows].tolist()}))
-    images = painted.show(tools.generator, shown)
-    chosen = torch.searchsorted(shown, rows)
-    levels = ((images + 1) * 127.5).round().to(torch.uint8)
-    own: list[int | None] = chosen.tolist()
-    pictures["alike.png"] = sheets.neighbour_sheet(images[chosen], samples[rows], levels, samples[shown], own, ("sample", "sample"))
+    once = (partner[partner] != torch.arange(len(samples))) | (partner > torch.arange(len(samples)))  # two that name each other: one row
+    order = gaps.argsort()
+    rows = order[once[order]][:_ROWS]
+    show = partial(painted.show, tools.generator)
+    pictures["alike.png"] = sheets.neighbour_sheet(show(rows), samples[rows], samples, show, rows, ("sample", "sample"))
     if not training:
         return figures
     known = load_portraits(training, tools.resolution)
@@ -312,7 +311,7 @@ def copy_figures(
     figures["samples.nearer_to_training"] = nearer_share(gaps, nearest(portraits.features, features)[0])
     rows = gaps.argsort()[:_ROWS]
     pictures["training.png"] = sheets.neighbour_sheet(
-        painted.show(tools.generator, rows), samples[rows], known.pictures, features, [None] * len(rows), ("sample", "training")
+        show(rows), samples[rows], features, lambda index: known.batch(index)[0], None, ("sample", "training")
     )
     return figures
 
@@ -329,9 +328,11 @@ def artefact_figures(tools: Tools, painted: Painted, portraits: Tensor, count: i
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SAMPLES_SEED)
         change = torch.cat([noise_change(tools.generator, part) for part in torch.split(styles, _BATCH)])
+    still = torch.cat([tools.generator.synthesise(part, "none").clamp(-1, 1) for part in torch.split(styles, _BATCH)])
     return figures | {
         "samples.noise_change": float(change.mean()),
         "samples.sticking": sticking(painted.show(tools.generator, torch.arange(count))),
+        "samples.sticking_noiseless": sticking(still),
         "samples.sticking_real": sticking(portraits[:count]),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -37,24 +37,23 @@ def overview(images: Tensor) -> Pixels:
 
 
 def neighbour_sheet(
-    queries: Tensor, query_features: Tensor, pictures: Tensor, features: Tensor, own: Sequence[int | None], words: tuple[str, str]
+    queries: Tensor, query_features: Tensor, features: Tensor, show: Callable[[Tensor], Tensor], own: Tensor | None, words: tuple[str, str]
 ) -> Pixels:
     """Rows of a picture and the three nearest of a collection.
 
-    queries (Q,3,R,R) in [-1,1] with features (Q,C); pictures (M,3,R,R) uint8 with features (M,C). own: the number of each query in the
-    collection, None where it is not part of it. words: captions of a query and of what is near it.
+    queries (Q,3,R,R) in [-1,1] with features (Q,C); features (M,C) of the collection; show: numbers (n,) in it -> pictures (n,3,R,R) in
+    [-1,1]. own: the numbers (Q,) of the queries in the collection, None where they are not part of it. words: captions of a query
+    and of what is near it.
     """
     table = distances(query_features, features)
-    for row, index in enumerate(own):
-        if index is not None:
-            table[row, index] = torch.inf
+    if own is not None:
+        table[torch.arange(len(own)), own] = torch.inf
     near = table.topk(min(3, table.shape[1]), dim=1, largest=False)
     rows = []
     for row in range(len(queries)):
-        cells = [(words[0], to_pixels(queries[row]))]
-        for gap, index in zip(near.values[row].tolist(), near.indices[row].tolist(), strict=True):
-            cells.append((f"{words[1]} {index}: {gap:.2f}", pictures[index].permute(1, 2, 0).numpy()))
-        rows.append(cells)
+        cells = [(words[0] if own is None else f"{words[0]} {int(own[row])}", to_pixels(queries[row]))]
+        found = zip(near.values[row].tolist(), near.indices[row].tolist(), show(near.indices[row]), strict=True)
+        rows.append(cells + [(f"{words[1]} {index}: {gap:.2f}", to_pixels(picture)) for gap, index, picture in found])
     return contact_sheet(rows, _CELL)
 
 
