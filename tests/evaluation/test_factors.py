@@ -39,4 +39,4 @@ def test_components_are_uncorrelated_and_the_strongest_come_first(people: FacePa
     assert bool((deviation.diff() < 0).all())
     # They hold most of what moves, in metres: far more than five coefficients of eighty.
     whole = units.squared("shape", people.shape - people.shape.mean(0)).sum()
-    assert float(moments.trace() / whole) > 0.5
+    assert 0.5 < float(moments.trace() / whole) < 1.0
