@@ -119,7 +119,7 @@ def tiny_assets(tmp_path_factory: pytest.TempPathFactory, tiny_generator: Genera
             network.label_mean[-3:] = 0.0
             save_reconstruction(folder / f"{name}.safetensors", network, {})
         encoder = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4))
-        save_encoder(folder / "encoder.safetensors", encoder, {"generator": "tiny"})
+        save_encoder(folder / "encoder.safetensors", encoder, {"generator": sha256(folder / "generator-human.safetensors")})
         space = tiny_generator.style_space
         styles = tiny_generator.affine(tiny_generator.map(torch.randn(64, tiny_generator.config.z_dim)))
         predictor = AttributePredictor(AttributePredictorConfig(space.size, (16,)))

@@ -15,8 +15,10 @@ from PIL import Image
 
 from crossrig import assets, checkpoint, cli
 from crossrig.cli import main, parse_seeds, parse_settings
+from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
+from crossrig.evaluation.generator import FILES
 from crossrig.face3d.controls import CONTROLS
 
 FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
@@ -254,6 +256,40 @@ def test_eval_edits_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -
     assert "100 labelled" in refused(capsys, "eval", "edits", "--samples", "8", "--triples", "5")
 
 
+def test_eval_generator(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], blobs: PortraitSet) -> None:
+    def some(count: int, size: int, seed: int, workers: int | None = None, first: int = 0) -> PortraitSet:
+        index = (seed + first + torch.arange(count)) % len(blobs)
+        return PortraitSet(blobs.pictures[index], blobs.labels[index], blobs.codes[index])
+
+    monkeypatch.setattr("crossrig.evaluation.generator.unseen_set", some)
+    words = ("eval", "generator", "--samples", "32", "--inversions", "8", "--steps", "1", "--tuning-steps", "1", "--outdir", "report")
+    assert main((*words, "--json")) == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    flat = json.loads(captured.out)
+    wanted = ["precision", "recall", "frechet", "frechet_real_real", "frechet_jpeg10"]
+    names = [f"samples.{name}" for name in wanted] + ["latent.ppl_w", "inversion.pivotal_yaw_correlation"]
+    names += [f"latent.dci_{space}_{name}" for space in "zws" for name in ("disentanglement", "completeness", "informativeness")]
+    names += [f"inversion.{method}_{name}" for method in ("encoder", "optimise", "pivotal") for name in ("l2", "perceptual", "seconds")]
+    assert set(names) <= set(flat)
+    assert all(isinstance(value, float) for value in flat.values())
+    assert json.loads(Path("report", "generator.json").read_text()) == flat
+    assert {path.name for path in Path("report").iterdir()} == set(FILES) - {"training.png"}
+    page = Path("report", "generator.txt").read_text()
+    assert "no FID" in page
+    assert "samples.precision" in page
+    assert "fewer than 10000" in page
+    assert "generator.txt: exists already" in refused(capsys, *words)
+
+
+def test_eval_generator_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "32 or more samples" in refused(capsys, "eval", "generator", "--samples", "8")
+    assert "8 or more inversions" in refused(capsys, "eval", "generator", "--inversions", "1")
+    assert "--steps" in refused(capsys, "eval", "generator", "--steps", "0")
+    assert "none.zip" in refused(capsys, "eval", "generator", "--training", "none.zip")
+    assert "none.safetensors" in refused(capsys, "eval", "generator", "--samples", "32", "--network", "none.safetensors")
+
+
 def test_sample(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("sample", "--seeds", "0,3-4", "--outdir", "people", "--domain", "toon")) == 0
     assert capsys.readouterr().out == "people/grid.png\n"
@@ -326,7 +362,11 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "assets", "doctor", "demo"]
+    "command",
+    [
+        *("", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
+        *("assets", "doctor", "demo"),
+    ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as stopped:

@@ -513,13 +513,14 @@ def _eval_command(commands: Any) -> None:
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
     parts = parser.add_subparsers(title="parts", metavar="PART", parser_class=Parser)
     _eval_edits_command(parts)
+    _eval_generator_command(parts)
 
 
 def _eval(options: argparse.Namespace) -> None:
     from crossrig import evaluate
 
     if not options.quick:
-        raise UserError("Say what to measure: `crossrig eval --quick`, or `crossrig eval edits`.")
+        raise UserError("Say what to measure: `crossrig eval --quick`, `crossrig eval edits` or `crossrig eval generator`.")
     figures = evaluate.shipped_quick(options.workers)
     print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
 
@@ -560,6 +561,45 @@ def _eval_edits(options: argparse.Namespace) -> None:
     if options.outdir is not None:
         outcome.write(options.outdir, options.overwrite)
     print(outcome.as_json() if options.json else outcome.as_markdown())
+
+
+def _eval_generator_command(parts: Any) -> None:
+    parser = _add(parts, "generator", _eval_generator, "Measure a generator: quality of samples, latent spaces, and inversions.")
+    parser.add_argument("--samples", type=int, default=10000, metavar="N", help="samples, against as many portraits (default: 10000)")
+    parser.add_argument("--inversions", type=int, default=None, metavar="N", help="unseen portraits that are inverted and edited; 0: none")
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help="steps of the inversion (default: as `crossrig edit`)")
+    parser.add_argument("--tuning-steps", type=int, default=None, metavar="N", help="steps of pivotal tuning (default: as `crossrig edit`)")
+    parser.add_argument("--network", type=Path, default=None, metavar="FILE", help="a generator checkpoint instead of the human one in use")
+    parser.add_argument(
+        "--training", type=Path, nargs="+", default=[], metavar="ZIP", help="archives it was trained on: are samples copies of them?"
+    )
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--outdir", type=Path, default=None, help="folder for generator.txt, generator.json and the sheets")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
+
+
+def _eval_generator(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.generator import Sizes, check_folder, evaluate_shipped
+    from crossrig.evaluation.progress import TimeLeft
+    from crossrig.session import Effort
+    from crossrig.train.memory import keep_freed_memory
+
+    usual = Effort()
+    steps = _at_least(options.steps, 1, "--steps", usual.steps)
+    tuning_steps = _at_least(options.tuning_steps, 0, "--tuning-steps", usual.tuning_steps)
+    sizes = Sizes.of(options.samples, options.inversions, Effort(steps=steps, tuning_steps=tuning_steps))
+    for archive in options.training:  # before the slow part
+        if not archive.is_file():
+            raise UserError(f"There is no portrait archive {archive}: give those of the training, made with `crossrig synth`.")
+    if options.outdir is not None:
+        check_folder(make_folder(options.outdir), options.overwrite)
+    keep_freed_memory()
+    progress = None if options.json else TimeLeft(_show_progress)
+    outcome = evaluate_shipped(sizes, options.network, options.training, options.workers, progress)
+    if options.outdir is not None:
+        outcome.write(options.outdir, options.overwrite)
+    print(outcome.as_json() if options.json else outcome.as_text())
 
 
 def _assets_command(commands: Any) -> None:

@@ -187,13 +187,13 @@ GOALS: Mapping[str, tuple[float, bool]] = {
 }
 
 
-def table(figures: Mapping[str, float]) -> str:
+def table(figures: Mapping[str, float], goals: Mapping[str, tuple[float, bool]] = GOALS) -> str:
     """The figures as lines, with the goal and whether it is met where there is one."""
     lines = []
     for name, value in figures.items():
         goal = ""
-        if name in GOALS:
-            bound, larger = GOALS[name]
+        if name in goals:
+            bound, larger = goals[name]
             met = value >= bound if larger else value <= bound
             goal = f"  {'>=' if larger else '<='} {bound:g}  {'ok' if met else 'MISSED'}"
         lines.append(f"{name:<42} {value:10.3f}{goal}")

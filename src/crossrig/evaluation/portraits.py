@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from crossrig.data.portrait_set import load_portraits
+from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.data.synth import synthesise
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
@@ -19,11 +19,17 @@ from crossrig.inversion.optimise import invert
 STEPS = 25
 
 
-def unseen_portraits(count: int, resolution: int, seed: int, workers: int | None = None) -> Tensor:
-    """(count,3,R,R) in [-1,1]: portraits of a reserved stream, rendered at 128 px or more as those of training are."""
+def unseen_set(count: int, resolution: int, seed: int, workers: int | None = None, first: int = 0) -> PortraitSet:
+    """Portraits first .. first+count-1 of a reserved stream, with their labels, at R px, rendered at 128 px or more as those of training
+    are."""
     with tempfile.TemporaryDirectory() as folder:
-        path = synthesise(count, max(128, resolution), seed, folder, workers=workers, progress=False)
-        portraits = load_portraits([path], resolution)
+        path = synthesise(count, max(128, resolution), seed, folder, workers=workers, first=first, progress=False)
+        return load_portraits([path], resolution)
+
+
+def unseen_portraits(count: int, resolution: int, seed: int, workers: int | None = None) -> Tensor:
+    """(count,3,R,R) in [-1,1]: the pictures of `unseen_set`."""
+    portraits = unseen_set(count, resolution, seed, workers)
     return portraits.batch(torch.arange(len(portraits)))[0]
 
 
