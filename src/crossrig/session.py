@@ -11,11 +11,12 @@ setting a control to another value replaces the first.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from crossrig.inversion.detail import carry, head_motion
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
@@ -133,6 +135,14 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a session found out about its picture, as it is kept on disk: named tensors and values for JSON."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class _Subject:
     """A picture and everything found out about it."""
 
@@ -217,6 +227,36 @@ class EditSession:
         self._found = _Subject(picture, cut, target, domain, generator, inversion, params, detail)
         self._values = {}
         return [*picture.notes, *notes]
+
+    def memory(self) -> Memory:
+        """Everything found out about the picture, so that :meth:`recall` need not find it out again; the picture itself is not in it."""
+        subject = self._subject
+        tensors, facts = pack(subject, leave_out=("picture", "generator"))
+        original = self.networks.generators[subject.domain].state_dict()
+        for name, tensor in subject.generator.state_dict().items():
+            if not torch.equal(tensor, original[name]):
+                tensors[f"generator.{name}"] = tensor
+        return Memory(tensors, facts)
+
+    def recall(self, picture: Picture, memory: Memory) -> None:
+        """Take a picture of before, with what was found out about it by a session with the same networks.
+
+        Raises :class:`UserError` when the memory is not one of such a session.
+        """
+        domain = memory.facts.get("domain")
+        if domain not in self.networks.generators:
+            raise UserError(f'The picture was edited in the domain "{domain}", whose generator is not loaded; take the picture anew.')
+        tensors = {name: tensor.to(self.device) for name, tensor in memory.tensors.items()}
+        tuned = {name.removeprefix("generator."): tensor for name, tensor in tensors.items() if name.startswith("generator.")}
+        generator = self.networks.generators[domain]
+        if tuned:
+            generator = copy.deepcopy(generator)
+            try:
+                generator.load_state_dict(generator.state_dict() | tuned)
+            except RuntimeError as error:
+                raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
+        self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
+        self._values = {}
 
     def _detail_of(self, picture: Picture, cut: Crop, inverted: Tensor) -> Tensor:
         """What the inversion (1, 3, R, R) lacks, at the picture's own resolution up to ``_FINEST``."""
@@ -319,6 +359,14 @@ class EditSession:
     def render_crop(self) -> Pixels:
         """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
         return to_pixels(self._edited())
+
+    @torch.no_grad()
+    def preview_crop(self) -> Pixels:
+        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of the networks, and the generator's picture alone."""
+        subject = self._subject
+        if not self._values:
+            return to_pixels(subject.inversion.image)
+        return to_pixels(subject.generator.synthesise(self.networks.rig.edit(subject.inversion.s, self.edited_params, passes=1)))
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
