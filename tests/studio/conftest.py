@@ -25,6 +25,8 @@ from crossrig.studio.protocol import ClientMessage, Frame, Hello, Opened, Server
 from crossrig.studio.server import make_app
 from crossrig.studio.sessions import Sessions
 
+WAIT = 240.0
+"""Seconds after which an answer does not come any more; on a busy computer slow is not wrong."""
 QUICK = Effort(trial_steps=1, steps=2, tuning_steps=1)
 
 
@@ -46,7 +48,7 @@ class Studio:
         given = {"Origin": self.origin, **{name.replace("_", "-"): value for name, value in headers.items()}}
         if session is not None:
             given["X-Crossrig-Session"] = session
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=WAIT)
         with contextlib.closing(connection):
             connection.request(method, path, body, given)
             answer = connection.getresponse()
@@ -73,7 +75,7 @@ class Talk:
     def say(self, message: ClientMessage) -> None:
         self.socket.send(protocol.write(message))
 
-    def listen(self, seconds: float = 60.0) -> ServerMessage | tuple[Frame, bytes]:
+    def listen(self, seconds: float = WAIT) -> ServerMessage | tuple[Frame, bytes]:
         content = self.socket.recv(timeout=seconds)
         heard: ServerMessage | tuple[Frame, bytes]
         if isinstance(content, bytes):

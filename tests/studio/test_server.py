@@ -252,7 +252,7 @@ def test_work_survives_the_end_of_the_program(studio: Studio, studio_networks: N
         assert not page.welcome.fresh
         edited = page.wait_for(Edited)
         assert edited.values == {"smile": 0.6, "yaw": 14.0}
-        assert [entry.label for entry in edited.entries][0] == "Original"
+        assert edited.entries[0].label == "Original"
         _, after, _ = again.request("GET", "/picture.png", session=session)
         assert np.array_equal(pixels(before), pixels(after))
         page.say(Undo())
@@ -273,7 +273,8 @@ def test_a_project_file_gives_the_same_pixels(studio: Studio) -> None:
         damaged = io.BytesIO()
         with zipfile.ZipFile(damaged, "w") as archive:
             archive.writestr("../escape.txt", "x")
-        for body, sentence in ((damaged.getvalue(), "no project of crossrig"), (project[:5000], "no readable zip"), (b"x", "no readable zip")):
+        others = ((damaged.getvalue(), "no project of crossrig"), (project[:5000], "no readable zip"), (b"x", "no readable zip"))
+        for body, sentence in others:
             status, content, _ = studio.request("POST", "/project", body, session)
             assert (status, sentence in content.decode()) == (400, True)
         assert studio.request("POST", "/project", project, session)[0] == 204
@@ -328,7 +329,9 @@ def test_every_answer_forbids_what_is_not_ours(studio: Studio) -> None:
         assert headers["cache-control"] == "no-store"
 
 
-@pytest.mark.parametrize("path", ["/page/../server.py", "/page/..%2Fserver.py", "/page/%2e%2e/server.py", "/page/__init__.py", "/examples/..%2Fx"])
+@pytest.mark.parametrize(
+    "path", ["/page/../server.py", "/page/..%2Fserver.py", "/page/%2e%2e/server.py", "/page/__init__.py", "/examples/..%2Fx"]
+)
 def test_no_path_leaves_the_page(studio: Studio, path: str) -> None:
     assert studio.request("GET", path)[0] == 404
 
@@ -349,8 +352,11 @@ def test_elsewhere_a_token_is_wanted(studio_networks: Networks, serve: Serve, tm
 
 
 def test_too_many_messages_end_the_connection(studio: Studio) -> None:
-    with studio.talk() as page, pytest.raises(ConnectionClosed):
+    def flood(page: Any) -> None:
         for _ in range(2000):
             page.socket.send(json.dumps({"type": "Undo"}))
         while True:
             page.listen()
+
+    with studio.talk() as page, pytest.raises(ConnectionClosed):
+        flood(page)

@@ -1,8 +1,8 @@
 """One person's picture: what is set, what was set before, and what is still to be drawn, kept and judged.
 
-Messages only change what is wanted (on the server's thread, with the worker's lock held); :meth:`Editor.next_step` tells the worker what to
-do about it, and only the worker's thread touches the `EditSession`. Nothing is queued, so a newer value of a slider replaces an older one that
-was not drawn yet.
+Messages only change what is wanted (on the server's thread, with the worker's lock held); :meth:`Editor.next_step` tells the worker what
+to do about it, and only the worker's thread touches the `EditSession`. Nothing is queued, so a newer value of a slider replaces an older
+one that was not drawn yet.
 """
 
 from __future__ import annotations

@@ -200,7 +200,7 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
                 sessions.forget_idle()
             with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
                 await sending
-            with contextlib.suppress(RuntimeError):
+            with contextlib.suppress(RuntimeError, WebSocketDisconnect):
                 await socket.close()
 
     return app
