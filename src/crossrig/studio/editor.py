@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol, TypeVar
 
 import numpy as np
@@ -324,7 +324,7 @@ class Editor:
         networks = self.networks
         if domain in networks.generators:
             one: Domain = next(name for name in DOMAINS if name == domain)
-            networks = Networks(**{**vars(networks), "generators": {one: networks.generators[one]}})
+            networks = replace(networks, generators={one: networks.generators[one]})
         elif domain != "auto":
             raise UserError(f"The generator of the {domain} domain is not installed; choose another domain.")
         return EditSession(domain, networks=networks, effort=self.effort, progress=self._progress)

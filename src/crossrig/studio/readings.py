@@ -25,9 +25,7 @@ _FULL_CONTRAST = 2.0 / math.sqrt(3.0)
 def readings(params: FaceParams, values: Mapping[str, float]) -> dict[str, float]:
     """Every control's reading of one face (a batch of 1), within the control's range; ``values`` are those set."""
     read = _pose(params) | _expression(params.expression[0]) | _light(params)
-    found = {name: values.get(name, 0.0) if control.relative else _within(control, read[name]) for name, control in CONTROLS.items()}
-    # a value that is set is what the person chose: rounding must not move the slider under the hand
-    return found | dict(values)
+    return {name: values.get(name, 0.0) if control.relative else _within(control, read[name]) for name, control in CONTROLS.items()}
 
 
 def _within(control: Control, value: float) -> float:

@@ -13,19 +13,16 @@ export class Light {
   constructor(controls) {
     this.#controls = controls;
     const canvas = this.#canvas;
-    let moved = false;
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       canvas.setPointerCapture(event.pointerId);
-      moved = false;
     });
     canvas.addEventListener("pointermove", (event) => {
       if (!canvas.hasPointerCapture(event.pointerId)) return;
-      moved = true;
       this.#aim(event);
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (event.button === 0 && (moved || event.detail === 1)) this.#aim(event, true);
+      if (event.button === 0) this.#aim(event, true);
     });
     canvas.addEventListener("dblclick", () => controls.clear(NAMES));
     canvas.addEventListener("keydown", (event) => {

@@ -67,7 +67,7 @@ on("Welcome", (/** @type {import("./protocol.js").Welcome} */ welcome) => {
   }
 });
 
-on("Progress", ({ what, step, steps }) => work(STAGES[what] ?? what, steps ? step / steps : undefined));
+on("Progress", ({ what, step, steps }) => work(STAGES[what] ?? what, step ? step / steps : undefined));
 on("Stopped", () => work(""));
 on("Problem", ({ sentence }) => {
   work("");
