@@ -40,6 +40,16 @@ def test_a_step_after_an_undo_replaces_what_came_after_and_takes_a_new_number() 
         history.go_to(1)
 
 
+def test_a_step_taken_back_gives_its_place_to_the_next() -> None:
+    history = History()
+    history.add("a", {"yaw": 1.0})
+    history.add("b", {"yaw": 2.0})
+    history.take_back()
+    history.add("c", {"yaw": 3.0})
+    assert [step.label for step in history.steps] == ["Original", "a", "c"]
+    assert [step.number for step in history.steps] == [0, 1, 3]
+
+
 def test_values_are_copied() -> None:
     values = {"yaw": 1.0}
     history = History()

@@ -149,6 +149,19 @@ def test_undo_redo_and_the_history(studio: Studio) -> None:
         assert not reset.can_redo  # a new step after an undo replaces what came after
 
 
+def test_a_key_held_down_is_one_step(studio: Studio) -> None:
+    with studio.talk() as page:
+        page.open_example()
+        page.wait_for(Edited)
+        with studio.sessions.worker.changed:  # all within a moment, however slow the computer is
+            editor = studio.sessions.find(page.welcome.session)
+            for yaw in (1.0, 2.0, 3.0):
+                editor.receive(SetControls({"yaw": yaw}, True))
+            editor.receive(SetControls({"smile": 0.5}, True))
+        edited = page.wait_for(Edited, lambda message: "smile" in message.values)
+        assert [entry.label for entry in edited.entries] == ["Original", "Turn left or right 3", "Smile 0.5"]
+
+
 def test_bad_messages_are_answered_and_change_nothing(studio: Studio) -> None:
     with studio.talk() as page:
         page.say(Undo())

@@ -64,6 +64,8 @@ REST = 0.15
 """Seconds without a new value after which a picture is refined although the hand holds on."""
 THINK = 0.6
 """Seconds of rest after which the judge looks."""
+ONE_STEP = 0.7
+"""Seconds within which changes of the same controls are one step of the history."""
 KEEP_AFTER = 0.4
 """Seconds after a change when it is written to disk."""
 OVERDUE_AFTER = 0.7
@@ -150,6 +152,7 @@ class Editor:
         self._changed_at = 0.0
         self._unsaved_since: float | None = None
         self._settled = True
+        self._last_settled: tuple[set[str], float] | None = None
         self._answers = 0
         self._drawn = _Drawn()
         self._thumbs: dict[int, bytes] = {}
@@ -257,10 +260,21 @@ class Editor:
         self._settle(label)
 
     def _settle(self, label: str) -> None:
-        before = self.history.current.values
-        names = {name for name in self.values.keys() | before.keys() if self.values.get(name) != before.get(name)}
+        """A step of the history. A key that is held down, or a double click, makes one step and not many."""
+        names = self._changed_names()
+        now = time.monotonic()
+        again = self._last_settled
+        if not label and again is not None and names == again[0] and now - again[1] < ONE_STEP:
+            self.history.take_back()
+            names = self._changed_names()
         self.history.add(label or panel.label_of(names, self.values), self.values)
+        self._last_settled = (names, now) if names and not label else None
         self._say(self._edited())
+
+    def _changed_names(self) -> set[str]:
+        """Controls that differ from the step shown."""
+        before = self.history.current.values
+        return {name for name in self.values.keys() | before.keys() if self.values.get(name) != before.get(name)}
 
     def _travel(self, message: Undo | Redo | GoTo) -> None:
         match message:
@@ -273,6 +287,7 @@ class Editor:
             case GoTo(number):
                 self.history.go_to(number)
         self.values = dict(self.history.current.values)
+        self._last_settled = None
         self._touch(True)
         self._say(self._edited())
 

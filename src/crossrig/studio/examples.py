@@ -36,8 +36,8 @@ EXAMPLES: Mapping[str, Example] = {
     for example in (
         Example(ExampleInfo("astronaut", "Photograph", "Eileen Collins, NASA (public domain)"), _astronaut),
         _shipped("drawing", "drawn.png", "Drawing", "Lisa Wischofsky (CC0)"),
-        _shipped("person", "person.jpg", "Rendered woman", _RENDERED),
-        _shipped("man", "man.jpg", "Rendered man", _RENDERED),
+        _shipped("person", "person.jpg", "3D woman", _RENDERED),
+        _shipped("man", "man.jpg", "3D man", _RENDERED),
         _shipped("toon", "toon.jpg", "Cartoon", _RENDERED),
     )
 }

@@ -43,11 +43,19 @@ class History:
         """A new step after the one shown; False when it would change nothing. The order of the values counts."""
         if list(values.items()) == list(self.current.values.items()):
             return False
-        del self.steps[self.position + 1 :]
+        self._forget_later()
         self.last_number += 1
         self.steps.append(Step(self.last_number, label, dict(values)))
         self.position += 1
         return True
+
+    def take_back(self) -> None:
+        """Forget the step shown, so that the next takes its place."""
+        self.undo()
+        self._forget_later()
+
+    def _forget_later(self) -> None:
+        del self.steps[self.position + 1 :]
 
     def undo(self) -> None:
         if self.can_undo:
