@@ -36,7 +36,8 @@ def test_options(told: list[Settings], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "sentence"), [(("--port", "70000"), "--port must be"), (("--steps", "0"), "--steps must be"), (("--tuning-steps", "-1"), "at least 0")]
+    ("words", "sentence"),
+    [(("--port", "70000"), "--port must be"), (("--steps", "0"), "--steps must be"), (("--tuning-steps", "-1"), "at least 0")],
 )
 def test_bad_options_are_refused(
     told: list[Settings], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], sentence: str
@@ -53,4 +54,4 @@ def test_places_that_cannot_be_used_are_refused(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(UserError, match="choose another --host or --port"):
         run(Settings(browser=False, folder=tmp_path, port=taken.getsockname()[1]))
     with pytest.raises(UserError, match="choose another --host or --port"):
-        run(Settings(browser=False, folder=tmp_path, host="no.such.host.invalid"))
+        run(Settings(browser=False, folder=tmp_path, host="192.0.2.1"))

@@ -82,6 +82,8 @@ def test_from_an_example_to_a_saved_edit(studio: Studio) -> None:
         status, content, headers = studio.request("GET", "/picture.png", session=page.welcome.session)
         assert status == 200
         assert headers["content-disposition"] == "attachment; filename*=UTF-8''astronaut-edited.png"
+        status, mesh, _ = studio.request("GET", "/face.obj", session=page.welcome.session)
+        assert (status, mesh.count(b"\nf ") > 1000) == (200, True)
         packet = Image.open(io.BytesIO(content)).info["xmp"].decode()
         assert "compositeWithTrainedAlgorithmicMedia" in packet
         assert "yaw" in packet

@@ -22,6 +22,7 @@ from crossrig.data.metadata import DigitalSource, encode_picture
 from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
 from crossrig.face3d.controls import CONTROLS, apply, check_value
+from crossrig.face3d.obj import obj_text
 from crossrig.session import DOMAINS, Domain, EditSession, Effort, Networks
 from crossrig.studio import clips, panel
 from crossrig.studio.history import History
@@ -575,6 +576,17 @@ class Editor:
             self._arm(values)
         recipe = json.dumps({"domain": self._session.domain, "controls": values})
         return encode_picture(self._session.render(), DigitalSource.EDITED, ending, recipe)
+
+    def face(self) -> Future[bytes]:
+        """The 3D face under the edit as OBJ."""
+        return self.ask(self._face)
+
+    def _face(self) -> bytes:
+        with self.worker.changed:
+            if self._subject is None:
+                raise UserError("There is no picture yet; choose one first.")
+            params = apply(self._session.params, self.values)
+        return obj_text(self.networks.model, params).encode()
 
     def project(self) -> Future[bytes]:
         """The whole work as one zip."""

@@ -38,7 +38,7 @@ from crossrig.studio.sessions import Sessions
 
 PAGE = Path(__file__).parent / "page"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4", ".gif": "image/gif", ".zip": "application/zip"}
+_MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4", ".gif": "image/gif", ".zip": "application/zip", ".obj": "model/obj"}
 
 MESSAGES_A_SECOND = 240.0
 UPLOADS_A_MINUTE = 20.0
@@ -173,6 +173,12 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
         editor = _editor(sessions, x_session)
         content = await asyncio.wrap_future(editor.export(f".{ending}"))
         return _download(content, f"{_stem(editor.name)}-edited.{ending}", f".{ending}")
+
+    @app.get("/face.obj")
+    async def face(x_session: SessionHeader) -> Response:
+        editor = _editor(sessions, x_session)
+        content = await asyncio.wrap_future(editor.face())
+        return _download(content, f"{_stem(editor.name)}.obj", ".obj")
 
     @app.get("/clip")
     async def clip(x_session: SessionHeader) -> Response:

@@ -76,5 +76,5 @@ def _contents(networks: Networks) -> Iterator[tuple[str, bytes]]:
     """Every weight that decides what an edit looks like."""
     parts: dict[str, nn.Module] = {f"generator-{name}": generator for name, generator in networks.generators.items()}
     for part, network in (parts | {"rig": networks.rig, "model": networks.model}).items():
-        for name, tensor in network.state_dict().items():
+        for name, tensor in (*network.named_parameters(), *network.named_buffers()):
             yield f"{part}.{name}", tensor.detach().cpu().contiguous().numpy().tobytes()

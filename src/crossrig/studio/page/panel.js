@@ -3,6 +3,7 @@
 
 import { $, make } from "./dom.js";
 import { applyLook, clearControls } from "./protocol.js";
+import { looksOfOnesOwn, keepLook, dropLook } from "./looks.js";
 import { format, parse } from "./units.js";
 
 /** @typedef {import("./protocol.js").ControlInfo} ControlInfo */
@@ -115,7 +116,7 @@ export class Panel {
 
   /** @param {import("./protocol.js").LookInfo[]} looks */
   #buildLooks(looks) {
-    const kinds = [...new Set(looks.map((look) => look.group))];
+    const kinds = [...new Set(looks.map((look) => look.group)), "Mine"];
     const tabs = kinds.map((kind) => {
       const tab = make("button", { role: "tab", id: `looks-${kind}`, "aria-controls": "looks", textContent: kind });
       tab.addEventListener("click", () => choose(kind));
@@ -128,7 +129,8 @@ export class Panel {
         tab.tabIndex = tab.textContent === kind ? 0 : -1;
       }
       $("looks").setAttribute("aria-labelledby", `looks-${kind}`);
-      $("looks").replaceChildren(
+      if (kind === "Mine") this.#showOwnLooks();
+      else $("looks").replaceChildren(
         ...looks.filter((look) => look.group === kind).map((look, index) => {
           const chip = make("button", { textContent: look.title, title: index < 9 ? `${look.title} (${index + 1})` : look.title });
           chip.addEventListener("click", () => this.#line.send(applyLook(look.name)));
@@ -145,6 +147,30 @@ export class Panel {
       next.focus();
     };
     if (kinds.length) choose(kinds[0]);
+  }
+
+  /** Looks that the person kept: they can be put on other pictures. */
+  #showOwnLooks() {
+    const chips = looksOfOnesOwn().map(({ title, values }) => {
+      const chip = make("button", { textContent: title, title: `${title}; Delete takes it away` });
+      chip.addEventListener("click", () => this.#controls.set(values, true));
+      chip.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+        if (event.key !== "Delete") return;
+        dropLook(title);
+        this.#showOwnLooks();
+      });
+      return chip;
+    });
+    const name = make("input", { type: "text", placeholder: "Name of this look", maxLength: 40, "aria-label": "Name of this look", class: "own-look" });
+    const keep = make("button", { class: "primary", textContent: "Keep" });
+    const store = () => {
+      if (!name.value.trim() || !Object.keys(this.#controls.values).length) return;
+      keepLook(name.value.trim(), this.#controls.values);
+      this.#showOwnLooks();
+    };
+    keep.addEventListener("click", store);
+    name.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && store());
+    $("looks").replaceChildren(...chips, name, keep);
   }
 
   /** @param {string} text */

@@ -140,8 +140,11 @@ async function save(kind) {
   if (!opened) return;
   const stem = opened.name.replace(/\.[^.]+$/, "");
   try {
-    const answer = await line.file(kind === "project" ? "/project" : `/picture.${kind}`);
-    download(await answer.blob(), kind === "project" ? `${stem}.crossrig.zip` : `${stem}-edited.${kind}`);
+    const [path, name] = { project: ["/project", `${stem}.crossrig.zip`], obj: ["/face.obj", `${stem}.obj`] }[kind] ?? [
+      `/picture.${kind}`, `${stem}-edited.${kind}`,
+    ];
+    const answer = await line.file(path);
+    download(await answer.blob(), name);
   } catch (error) {
     complain(/** @type {Error} */ (error).message);
   }
