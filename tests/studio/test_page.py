@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,10 +60,18 @@ def open_example(page: Page) -> None:
     settled(page)
 
 
+def until(page: Page, expression: str) -> None:
+    """Wait until an expression is true. (Playwright's own way evaluates it on the page, which the Content-Security-Policy forbids.)"""
+    end = time.monotonic() + WAIT / 1000
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"this never became true: {expression}"
+        page.wait_for_timeout(50)
+
+
 def settled(page: Page) -> None:
     """The picture is refined, and everything is on disk."""
-    page.wait_for_function(
-        "document.querySelector('#result').dataset.refined === 'true' && document.querySelector('#saved').textContent === 'Kept'"
+    until(
+        page, "document.querySelector('#result').dataset.refined === 'true' && document.querySelector('#saved').textContent === 'Kept'"
     )
 
 
@@ -80,7 +89,7 @@ def test_from_start_to_a_saved_picture(page: Page) -> None:
     open_example(page)
     before = picture(page)
     page.get_by_role("button", name="Smile", exact=True).first.click()
-    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    until(page, "document.querySelectorAll('#history li').length === 2")
     settled(page)
     assert np.abs(picture(page) - before).mean() > 0.1
     with page.expect_download() as download:
@@ -101,12 +110,12 @@ def test_sliders_drags_undo_and_reset(page: Page) -> None:
     for step in range(1, 6):
         page.mouse.move(middle[0] + 20 * step, middle[1])
     page.mouse.up()
-    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    until(page, "document.querySelectorAll('#history li').length === 2")
     turned = value(page, "yaw")
     assert turned != start
     page.locator("#control-pitch").focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("document.querySelectorAll('#history li').length === 3")
+    until(page, "document.querySelectorAll('#history li').length === 3")
     page.keyboard.press("Control+z")
     page.wait_for_selector("#history li:nth-child(2) [aria-current]")
     assert value(page, "yaw") == turned
@@ -120,7 +129,7 @@ def test_sliders_drags_undo_and_reset(page: Page) -> None:
     page.wait_for_selector("[data-control=yaw].set")
     assert value(page, "yaw") == "+17°"
     page.locator("#reset").click()
-    page.wait_for_function("document.querySelectorAll('.slider.set').length === 0")
+    until(page, "document.querySelectorAll('.slider.set').length === 0")
 
 
 def test_the_ball_moves_the_light(page: Page) -> None:
@@ -152,18 +161,18 @@ def test_compare_and_the_whole_picture(page: Page) -> None:
     page.keyboard.press("Escape")
     assert not page.locator("#wipe").is_visible()
     page.keyboard.press("f")
-    page.wait_for_function("document.querySelector('#result').width === 512")
+    until(page, "document.querySelector('#result').width === 512")
 
 
 def test_work_is_found_again(page: Page) -> None:
     open_example(page)
     page.get_by_role("button", name="Surprise").click()
-    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    until(page, "document.querySelectorAll('#history li').length === 2")
     settled(page)
-    page.wait_for_function("localStorage.getItem('crossrig.recents')")
+    until(page, "localStorage.getItem('crossrig.recents')")
     page.reload()
     page.wait_for_selector("body[data-mode=edit]")
-    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    until(page, "document.querySelectorAll('#history li').length === 2")
     page.locator("#new").click()
     page.wait_for_selector("body[data-mode=start]")
     page.locator("#recents button").first.click()

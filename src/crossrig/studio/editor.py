@@ -409,7 +409,8 @@ class Editor:
         choices: list[tuple[Urgency, bool, Callable[[], None]]] = []
         if subject is not None:
             waiting = 0.0 if self._unsaved_since is None else now - self._unsaved_since
-            rested = self._settled or now - self._changed_at >= REST
+            # the whole picture has no quick version, so it is drawn as often as there is time
+            rested = self._settled or self._extent == "whole" or now - self._changed_at >= REST
             seen = bool(self.outlets)
             quick = seen and self._extent == "face" and drawn.preview < revision and drawn.refined < revision
             choices = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from crossrig.data.pictures import Picture, from_array, read_picture
@@ -21,7 +21,7 @@ class Example:
 
 
 def _shipped(name: str, file: str, title: str, credit: str) -> Example:
-    return Example(ExampleInfo(name, title, credit), lambda: read_picture(_FOLDER / file))
+    return Example(ExampleInfo(name, title, credit), lambda: replace(read_picture(_FOLDER / file), name=name))
 
 
 def _astronaut() -> Picture:

@@ -38,7 +38,9 @@ from crossrig.studio.sessions import Sessions
 
 PAGE = Path(__file__).parent / "page"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
-_MEDIA = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4", ".gif": "image/gif", ".zip": "application/zip", ".obj": "model/obj"}
+_MEDIA = {
+    ".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4", ".gif": "image/gif", ".zip": "application/zip", ".obj": "model/obj",
+}  # fmt: skip
 
 MESSAGES_A_SECOND = 240.0
 UPLOADS_A_MINUTE = 20.0

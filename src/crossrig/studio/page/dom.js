@@ -58,6 +58,7 @@ export function paint(canvas, picture, keepSize = false) {
     canvas.width = picture.width;
     canvas.height = picture.height;
   }
+  canvas.closest("figure")?.style.setProperty("--ratio", String(canvas.width / canvas.height));
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.imageSmoothingQuality = "high";
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);

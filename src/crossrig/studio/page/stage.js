@@ -51,7 +51,7 @@ export class Stage {
   /** @param {number} share per cent of the width that shows the picture before */
   wipeTo(share) {
     const at = Math.min(Math.max(share, 0), 100);
-    $("result-pane").style.setProperty("--wipe", `${at}%`);
+    $("result-pane").style.setProperty("--wipe", String(at));
     $("wipe").setAttribute("aria-valuenow", String(Math.round(at)));
   }
 
