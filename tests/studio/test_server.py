@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import threading
+import time
 import zipfile
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +46,7 @@ from crossrig.studio.sessions import Sessions
 
 #: `Studio` and `running` of conftest.py, which cannot be imported.
 Studio = Any
-Serve = Callable[..., AbstractContextManager[Studio]]
+Serve = Callable[..., contextlib.AbstractContextManager[Studio]]
 
 
 def pixels(content: bytes) -> np.ndarray:
@@ -55,6 +57,25 @@ def png(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(array).save(stream, "PNG")
     return stream.getvalue()
+
+
+@contextlib.contextmanager
+def occupied(studio: Studio, session: str) -> Iterator[Any]:
+    """The session's editor, while the worker is busy with something else."""
+    editor = studio.sessions.find(session)
+    began, end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        began.set()
+        end.wait()
+
+    future = editor.ask(work)
+    began.wait()
+    try:
+        yield editor
+    finally:
+        end.set()
+        future.result()
 
 
 def test_from_an_example_to_a_saved_edit(studio: Studio) -> None:
@@ -106,12 +127,11 @@ def test_a_newer_value_replaces_those_not_drawn_yet(studio: Studio) -> None:
     with studio.talk() as page:
         page.open_example()
         page.wait_for_frame("model")
-        with studio.sessions.worker.changed:  # nothing is drawn while the hand moves
+        with occupied(studio, page.welcome.session) as editor:  # nothing is drawn while the hand moves
             for value in range(1, 41):
                 page.say(SetControls({"yaw": float(value)}, False))
-            editor = studio.sessions.find(page.welcome.session)
-            assert editor is not None
-            studio.sessions.worker.changed.wait_for(lambda: editor.values.get("yaw") == 40.0, timeout=30)
+            while editor.values.get("yaw") != 40.0:
+                time.sleep(0.01)
         frame, _ = page.wait_for_frame("result", refined=False)
         assert frame.answers == 40
 
@@ -250,7 +270,7 @@ def test_pictures_that_unpack_to_too_much_are_refused(studio: Studio) -> None:
 
 def test_taking_in_can_be_stopped(studio: Studio) -> None:
     with studio.talk() as page:
-        with studio.sessions.worker.changed:  # the work cannot begin
+        with occupied(studio, page.welcome.session):  # the work cannot begin
             page.say(UseExample("astronaut", "human"))
             page.say(Cancel())
             page.wait_for(Stopped)
@@ -315,7 +335,7 @@ def test_clips(studio: Studio) -> None:
         assert np.abs(first.astype(int) - last).mean() > 1
         page.say(MakeClip(keyframes[:1], "smooth", 6, "png"))
         assert "two keyframes" in page.wait_for(Problem).sentence
-        with studio.sessions.worker.changed:
+        with occupied(studio, page.welcome.session):
             page.say(MakeClip(keyframes, "smooth", 6, "gif"))
             page.say(Cancel())
             page.wait_for(Stopped)

@@ -250,7 +250,7 @@ class Frame:
     """Number of the `SetControls` (counted from 1) that was the last to be seen."""
     entry: int
     """The step of the history that a thumb belongs to."""
-    media: Literal["image/jpeg", "image/png", "image/bmp"]
+    media: Literal["image/jpeg", "image/png"]
 
 
 @dataclass(frozen=True)

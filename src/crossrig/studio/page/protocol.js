@@ -64,7 +64,7 @@ export const VERSION = 1;
  * @property {boolean} refined
  * @property {number} answers
  * @property {number} entry
- * @property {"image/jpeg" | "image/png" | "image/bmp"} media
+ * @property {"image/jpeg" | "image/png"} media
  */
 
 /**

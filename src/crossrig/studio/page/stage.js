@@ -8,6 +8,7 @@ const DEGREES_ACROSS = 100;
 export class Stage {
   #controls;
   #wiping = false;
+  #share = 50;
 
   /** @param {import("./controls.js").Controls} controls */
   constructor(controls) {
@@ -50,9 +51,9 @@ export class Stage {
 
   /** @param {number} share per cent of the width that shows the picture before */
   wipeTo(share) {
-    const at = Math.min(Math.max(share, 0), 100);
-    $("result-pane").style.setProperty("--wipe", String(at));
-    $("wipe").setAttribute("aria-valuenow", String(Math.round(at)));
+    this.#share = Math.min(Math.max(share, 0), 100);
+    $("result-pane").style.setProperty("--wipe", String(this.#share));
+    $("wipe").setAttribute("aria-valuenow", String(Math.round(this.#share)));
   }
 
   /** @param {boolean} on show the picture before, all of it */
@@ -60,8 +61,7 @@ export class Stage {
     $("wiped").hidden = !(on || this.#wiping);
     $("wipe").hidden = on || !this.#wiping;
     $("result-caption").textContent = on ? "Before" : "Result";
-    if (on) this.wipeTo(100);
-    else if (!this.#wiping) this.wipeTo(50);
+    $("result-pane").style.setProperty("--wipe", String(on ? 100 : this.#share));
   }
 
   /** @param {HTMLCanvasElement} canvas */
