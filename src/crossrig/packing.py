@@ -53,7 +53,8 @@ def unpack(
     """Inverse of :func:`pack`; ``given``: the fields left out. Raises :class:`UserError` when something is missing or of another type."""
     hints = get_type_hints(kind)
     found: dict[str, Any] = dict(given or {})
-    for field in fields(kind):  # type: ignore[arg-type]
+    whole: Any = kind
+    for field in fields(whole):
         if field.name in found:
             continue
         hint, name = hints[field.name], prefix + field.name
@@ -62,7 +63,8 @@ def unpack(
                 raise UserError(f"The file lacks the array {name}; it is damaged or from another version of crossrig.")
             found[field.name] = tensors[name] if hint is Tensor else tensors[name].numpy()
         elif is_dataclass(hint):
-            found[field.name] = unpack(hint, tensors, _mapping(facts.get(field.name), name), prefix=f"{name}.")  # type: ignore[arg-type]
+            inner: Any = hint
+            found[field.name] = unpack(inner, tensors, _mapping(facts.get(field.name), name), prefix=f"{name}.")
         else:
             found[field.name] = _fact(hint, facts.get(field.name), name)
     return kind(**found)

@@ -28,7 +28,7 @@ LARGEST_NUMBER = 1e9
 
 
 @cache
-def hints(kind: type) -> Mapping[str, Any]:
+def hints(kind: Any) -> Mapping[str, Any]:
     """Field name -> type of a dataclass, in order."""
     found = get_type_hints(kind)
     return {field.name: found[field.name] for field in fields(kind)}

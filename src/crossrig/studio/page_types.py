@@ -35,7 +35,7 @@ def module() -> str:
     return "\n".join(lines[:-1]) + "\n"
 
 
-def _typedef(kind: type, tag: str) -> Iterator[str]:
+def _typedef(kind: Any, tag: str) -> Iterator[str]:
     yield "/**"
     yield f" * {(kind.__doc__ or '').strip()}"
     yield f" * @typedef {{object}} {kind.__name__}"
@@ -46,7 +46,7 @@ def _typedef(kind: type, tag: str) -> Iterator[str]:
     yield " */"
 
 
-def _maker(name: str, kind: type) -> Iterator[str]:
+def _maker(name: str, kind: Any) -> Iterator[str]:
     """A function that makes a message, so that the page cannot mistype its name."""
     yield "/**"
     given = fields(kind)

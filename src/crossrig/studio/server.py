@@ -275,7 +275,8 @@ async def _text(socket: WebSocket, seconds: float | None) -> str:
         message = await socket.receive()
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))
-    return message.get("text") or ""
+    text: str = message.get("text") or ""
+    return text
 
 
 async def _body(request: Request, limit: int) -> bytes:

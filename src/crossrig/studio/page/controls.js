@@ -15,13 +15,10 @@ export class Controls {
   #pending = {};
   #settled = false;
   #asked = false;
-  /** Number of messages that set something, as the server counts them. */
-  sent = 0;
 
   /** @param {import("./connection.js").Connection} line */
   constructor(line) {
     this.#line = line;
-    line.addEventListener("Welcome", () => (this.sent = 0));
   }
 
   /** @type {Map<string, import("./protocol.js").ControlInfo>} */
@@ -44,14 +41,22 @@ export class Controls {
     this.#settled ||= settled;
     if (settled) this.#flush();
     else if (!this.#asked) {
+      // the first goes at once, those that follow within one picture of the screen together
       this.#asked = true;
-      requestAnimationFrame(() => this.#flush());
+      this.#flush();
+      requestAnimationFrame(() => {
+        this.#asked = false;
+        this.#flush();
+      });
     }
   }
 
   /** @param {string[]} names */
   clear(names) {
-    for (const name of names) delete this.#pending[name];
+    for (const name of names) {
+      delete this.#pending[name];
+      this.held.delete(name);
+    }
     this.#line.send(clearControls(names));
   }
 
@@ -66,9 +71,7 @@ export class Controls {
   }
 
   #flush() {
-    this.#asked = false;
     if (Object.keys(this.#pending).length) {
-      this.sent += 1;
       this.#line.send(setControls(this.#pending, this.#settled));
     }
     this.#pending = {};
