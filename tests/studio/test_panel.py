@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
-from crossrig.face3d.controls import CONTROLS, check_value
+from crossrig.face3d.blocks import EXPRESSION_UNITS
+from crossrig.face3d.controls import CONTROLS, apply, check_value
+from crossrig.face3d.params import FaceParams
 from crossrig.studio.panel import COMPONENTS, GROUPS, LOOKS, label_of, panel, title_of
 
 
@@ -31,6 +33,17 @@ def test_presets_set_what_exists_and_clear_what_they_set(look) -> None:  # type:
     for name, value in look.values.items():
         check_value(name, value)
     assert set(look.values) <= look.clears
+
+
+def test_a_mood_brings_to_rest_what_the_face_shows_and_no_more() -> None:
+    face = FaceParams.neutral(1)
+    expression = face.expression.clone()
+    expression[:, EXPRESSION_UNITS.index("jawOpen")] = 0.4
+    expression[:, EXPRESSION_UNITS.index("browInnerUp")] = 0.01
+    face = face.replace(expression=expression)
+    assert LOOKS["smile"].values_for(face) == {"jawOpen": 0.0, "smile": 0.9}
+    assert LOOKS["left"].values_for(face) == {"yaw": -28.0, "pitch": 0.0, "roll": 0.0}
+    assert (apply(face, LOOKS["neutral"].values_for(face)).expression < 0.05).all()
 
 
 def test_labels_say_what_changed() -> None:

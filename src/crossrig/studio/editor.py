@@ -236,7 +236,7 @@ class Editor:
                     raise UserError(f'There is no preset "{name[:40]}"; the presets are {", ".join(panel.LOOKS)}.')
                 look = panel.LOOKS[name]
                 kept = {name: value for name, value in self.values.items() if name not in look.clears}
-                self._replace(kept | dict(look.values), look.info.title)
+                self._replace(kept | look.values_for(self._session.params), look.info.title)
             case Reset():
                 self._replace({}, "Reset")
             case Undo() | Redo() | GoTo():

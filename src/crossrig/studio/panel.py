@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from crossrig.evaluation.controls import shipped_figures
 from crossrig.face3d.blocks import EXPRESSION_UNITS
 from crossrig.face3d.controls import CONTROLS, EXPRESSIONS, Control
+from crossrig.face3d.params import FaceParams
 from crossrig.studio.protocol import ControlInfo, LookInfo
 
 GROUPS: Mapping[str, str] = {
@@ -93,6 +94,10 @@ def _section(control: Control, numbered: bool) -> str:
     return "Lamp"
 
 
+RESTING = 0.05
+"""Weight below which a unit of the face is as good as at rest."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A preset: what it sets, and the controls that give way to it."""
@@ -100,17 +105,23 @@ class Look:
     info: LookInfo
     values: Mapping[str, float]
     clears: frozenset[str]
+    from_rest: bool = False
+    """Whether units that the picture's own face shows go to rest first: a mood starts from a face that shows none."""
+
+    def values_for(self, face: FaceParams) -> dict[str, float]:
+        """What it sets on a face (a batch of 1)."""
+        weights = zip(EXPRESSION_UNITS, face.expression[0].tolist(), strict=True)
+        rested = {unit: 0.0 for unit, weight in weights if weight > RESTING} if self.from_rest else {}
+        return {**rested, **self.values}
 
 
 _POSES = frozenset(name for name, control in CONTROLS.items() if control.attribute == "pose")
 _FACES = frozenset(name for name, control in CONTROLS.items() if control.attribute == "expression")
 _LIGHTS = frozenset(name for name, control in CONTROLS.items() if control.attribute == "illumination")
-_STILL = dict.fromkeys(EXPRESSION_UNITS, 0.0)
-"""Every unit at rest: a mood starts from a face that shows none."""
 
 
 def _face(name: str, title: str, **values: float) -> Look:
-    return Look(LookInfo(name, title, "Expression"), {**_STILL, **values}, _FACES)
+    return Look(LookInfo(name, title, "Expression"), values, _FACES, from_rest=True)
 
 
 def _pose(name: str, title: str, yaw: float, pitch: float, roll: float) -> Look:
