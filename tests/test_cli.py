@@ -326,7 +326,8 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "assets", "doctor", "demo"]
+    "command",
+    ["", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "assets", "doctor", "demo"],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     with pytest.raises(SystemExit) as stopped:
