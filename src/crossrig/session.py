@@ -243,9 +243,10 @@ class EditSession:
 
         Raises :class:`UserError` when the memory is not one of such a session.
         """
-        domain = memory.facts.get("domain")
-        if domain not in self.networks.generators:
-            raise UserError(f'The picture was edited in the domain "{domain}", whose generator is not loaded; take the picture anew.')
+        wanted = memory.facts.get("domain")
+        domain = next((name for name in self.networks.generators if name == wanted), None)
+        if domain is None:
+            raise UserError(f'The picture was edited in the domain "{wanted}", whose generator is not loaded; take the picture anew.')
         tensors = {name: tensor.to(self.device) for name, tensor in memory.tensors.items()}
         tuned = {name.removeprefix("generator."): tensor for name, tensor in tensors.items() if name.startswith("generator.")}
         generator = self.networks.generators[domain]
