@@ -364,7 +364,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        *("", "edit", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
+        *("", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
         *("assets", "doctor", "demo"),
     ],
 )

