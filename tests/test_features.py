@@ -9,6 +9,7 @@ from crossrig.features import (
     TAP_STRIDES,
     TAPS,
     FeatureTaps,
+    FlattenedTaps,
     PerceptualDistance,
     pretrained_tensors,
     resize,
@@ -124,3 +125,13 @@ def test_bad_taps(bad: tuple[int, ...], tensors: dict[str, torch.Tensor]) -> Non
 def test_bad_images(taps: FeatureTaps) -> None:
     with pytest.raises(ValueError, match="B, 3, H, W"):
         taps(torch.zeros(2, 1, 64, 64))
+
+
+def test_every_map_has_the_same_say_whatever_its_size() -> None:
+    torch.manual_seed(0)
+    flatten = FlattenedTaps((4, 6), (2, 8), (4, 2))
+    fine, coarse = torch.randn(3, 4, 4, 4), torch.randn(3, 6, 2, 2)
+    vector = flatten([1000.0 * fine, coarse])
+    assert vector.shape == (3, flatten.size) == (3, 2 * 16 + 8 * 4)
+    torch.testing.assert_close(vector[:, :32].square().mean(), torch.tensor(1.0), rtol=1e-2, atol=0)
+    torch.testing.assert_close(vector[:, 32:].square().mean(), torch.tensor(1.0), rtol=1e-2, atol=0)

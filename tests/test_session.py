@@ -191,10 +191,24 @@ def test_a_memory_of_another_generator_is_refused(networks: Networks, astronaut:
         EditSession("human", networks=networks).recall(from_array(astronaut), Memory({}, {"domain": "animal"}))
 
 
-def test_the_preview_is_the_generator_after_one_pass(networks: Networks, astronaut: np.ndarray) -> None:
+def test_the_preview_is_a_small_picture_after_one_pass(networks: Networks, astronaut: np.ndarray) -> None:
     one_pass = EditSession("human", networks=networks, effort=replace(QUICK, passes=1))
     one_pass.set_image(astronaut)
-    assert np.array_equal(one_pass.preview_crop(), one_pass.inverted_crop())
+    assert np.array_equal(one_pass.preview_crop(), one_pass.input_crop())
     one_pass.edit({"yaw": 25.0})
-    assert np.array_equal(one_pass.preview_crop(), one_pass.generated_crop())
-    assert not np.array_equal(one_pass.preview_crop(), one_pass.inverted_crop())
+    preview = one_pass.preview_crop()
+    assert preview.shape == one_pass.generated_crop().shape
+    assert not np.array_equal(preview, one_pass.input_crop())
+    plain = EditSession("human", networks=networks, effort=replace(QUICK, passes=1, detail=False))
+    plain.set_image(astronaut)
+    plain.edit({"yaw": 25.0})
+    assert np.array_equal(plain.preview_crop(), plain.generated_crop())
+
+
+def test_a_photograph_is_read_from_itself_and_a_drawing_from_its_code(networks: Networks, astronaut: np.ndarray) -> None:
+    for domain, network in (("human", "reconstruction"), ("toon", "rig")):
+        session = EditSession(domain, networks=replace(networks, generators={domain: networks.generators[domain]}), effort=QUICK)
+        session.set_image(astronaut)
+        subject = session._subject
+        read = networks.reconstruction.predict(subject.fine) if network == "reconstruction" else networks.rig.predict(subject.inversion.s)
+        assert torch.equal(session.params.pack(), read.pack())

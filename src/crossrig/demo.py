@@ -35,10 +35,10 @@ EDITS: Mapping[str, Mapping[str, float]] = {
     "turned left": {"yaw": 20.0},
     "turned right": {"yaw": -20.0},
     "smile": {"smile": 0.9},
-    "mouth open": {"jawOpen": 0.5},
+    "laugh": {"laugh": 1.0},
     "other shape": {"jawWidth": 2.0, "noseLength": 2.0, "lipFullness": 1.5},
     "other skin": {"skinTone": 1.3},
-    "light from the left": {"light.azimuth": -70.0},
+    "light from the left": {"light.azimuth": -70.0, "light.contrast": 1.0},
 }
 
 

@@ -152,6 +152,26 @@ class FeatureTaps(nn.Module):
         return features
 
 
+class FlattenedTaps(nn.Module):
+    """Feature maps of several strides -> one vector: for each a 1x1 convolution, flattening and a layer normalisation.
+
+    Positions are kept, since where things are is what the networks that use this answer. Every map is normalised by itself:
+    EfficientNet-Lite0's taps differ in size a hundredfold, and normalised together the coarsest, which knows most, counts for nothing.
+    """
+
+    def __init__(self, channels: Sequence[int], kept: Sequence[int], sides: Sequence[int]) -> None:
+        """channels, sides: of every map. kept: channels left of each."""
+        super().__init__()
+        self.mixers = nn.ModuleList(nn.Conv2d(inputs, outputs, 1) for inputs, outputs in zip(channels, kept, strict=True))
+        self.norms = nn.ModuleList(nn.LayerNorm(count * side**2) for count, side in zip(kept, sides, strict=True))
+        self.size = sum(count * side**2 for count, side in zip(kept, sides, strict=True))
+
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Maps (B, C_i, side_i, side_i) -> (B, size)."""
+        flat = [norm(mixer(x).flatten(1)) for mixer, norm, x in zip(self.mixers, self.norms, maps, strict=True)]
+        return torch.cat(flat, dim=1)
+
+
 def resize(images: torch.Tensor, size: int) -> torch.Tensor:
     """(B, C, H, W) -> (B, C, size, size), bilinear, antialiased when made smaller."""
     if images.shape[2:] == (size, size):

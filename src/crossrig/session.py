@@ -56,7 +56,9 @@ UNITS: Mapping[str, str] = {
 }  # fmt: skip
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
-_HOPELESS = 2.0  # an inversion whose perceptual distance is above this shows another face
+# An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
+# the other domain at 3.1 to 3.3, pictures without a face above 5.
+_HOPELESS = 4.0
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Effort:
     passes: int = 2
     """Passes of the latent manipulation networks; each corrects what T finds missing after the one before."""
     detail: bool = True
-    """Whether what the generator does not know of a picture is carried along with the head (``inversion.detail``)."""
+    """Whether the picture itself is carried along with the head (``inversion.detail``), or the generator's answer shown alone."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +155,7 @@ class _Subject:
     generator: Generator  # the domain's, or a copy tuned to the picture
     inversion: Inversion
     params: FaceParams
-    fine: Tensor  # (1, 3, D, D): the head at the picture's own resolution, D at least R
+    fine: Tensor  # (1, 3, D, D): the head at the picture's own resolution where its detail is carried, or D = R
 
 
 def _enlarge(image: Tensor, side: int) -> Tensor:
@@ -218,7 +220,8 @@ class EditSession:
             )  # fmt: skip
             with torch.no_grad():
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
-        fine = to_tensor(crop(picture.pixels, framing, min(max(cut.side, size), _FINEST)).image).to(self.device)
+        side = min(max(cut.side, size), _FINEST) if self.effort.detail else size
+        fine = to_tensor(crop(picture.pixels, framing, side).image).to(self.device)
         # T reads codes of people as the generator makes them up. The code of a photograph is none of these, and the reconstruction network
         # has learned to read photographs; drawings it has not.
         params = networks.reconstruction.predict(fine) if domain == "human" else networks.rig.predict(inversion.s)
@@ -387,7 +390,7 @@ class EditSession:
     def judged(self) -> Judgement:
         """What was commanded against what the judge, a network that took no part in the edit, sees between before and after."""
         networks, subject = self.networks, self._subject
-        unedited = subject.fine if self.effort.detail else _enlarge(subject.inversion.image, subject.fine.shape[-1])
+        unedited = subject.fine if self.effort.detail else subject.inversion.image
         before = networks.judge.predict(unedited.clamp(-1, 1))
         after = networks.judge.predict(self._result().clamp(-1, 1))
         start, goal = subject.params, self.edited_params

@@ -23,6 +23,16 @@ def tiny() -> Generator:
     return generator
 
 
+def test_bfloat16_features_give_nearly_the_picture_of_float32() -> None:
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, channels=(32, 32, 16)))
+    s = generator.affine(generator.map(torch.randn(4, TINY.z_dim)))
+    exact, rough = generator.synthesise(s), generator.synthesise(s, dtype=torch.bfloat16)
+    assert rough.dtype == torch.float32
+    assert not torch.equal(exact, rough)
+    assert float((exact - rough).norm() / exact.norm()) < 2e-2
+
+
 def synthesise_reference(generator: Generator, s: torch.Tensor, noise: bool) -> torch.Tensor:
     """The synthesis network as the paper draws it (Figure 2d and 7b), from the reference operators only."""
     styles = generator.style_space.split(s)

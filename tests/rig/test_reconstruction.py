@@ -39,7 +39,7 @@ def test_batches_do_not_change_the_answer(blobs: PortraitSet) -> None:
 def test_the_pretrained_trunk_is_that_of_the_features_and_trains() -> None:
     network = Reconstruction(ReconstructionConfig(size=32, mixed=8, hidden=16), pretrained=True)
     images = torch.rand(1, 3, 32, 32) * 2 - 1
-    for own, reference in zip(network.eyes(images), FeatureTaps(32, (10, 15))(images), strict=True):
+    for own, reference in zip(network.eyes(images), FeatureTaps(32, network.config.taps)(images), strict=True):
         torch.testing.assert_close(own, reference)
     network(images).square().sum().backward()
     gradients = [parameter.grad for parameter in network.eyes.parameters()]
@@ -61,3 +61,25 @@ def test_sizes_that_do_not_halve_are_refused() -> None:
 
 def test_packed_answers_unpack() -> None:
     assert len(FaceParams.unpack(Reconstruction(TINY)(torch.zeros(3, 3, 32, 32)))) == 3
+
+
+@pytest.mark.parametrize("taps", [(), (3, 15), (15, 4)])
+def test_features_are_read_only_after_the_last_block_of_a_stride(taps: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="rising order"):
+        ReconstructionConfig(taps=taps)
+
+
+def test_a_network_that_knows_its_mirror_reads_both_pictures_alike() -> None:
+    torch.manual_seed(0)
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)).eval()
+    network.set_population(torch.randn(16, PACKED_SIZE) * 0.1 + 0.5)
+    pictures = torch.rand(3, 3, 32, 32) * 2 - 1
+    alone = network.predict(pictures).pack()
+    flip = torch.eye(PACKED_SIZE)[torch.arange(PACKED_SIZE - 1, -1, -1)]  # any involution will do
+    network.set_mirror(flip)
+    both, mirrored = (network.predict(images).expression for images in (pictures, pictures.flip(3)))
+    assert not torch.equal(network.predict(pictures).pack(), alone)
+    packed = (network(pictures) + network(pictures.flip(3)) @ flip) / 2
+    torch.testing.assert_close(both, FaceParams.unpack(packed).expression.clamp(0, 1))
+    other = (network(pictures.flip(3)) + network(pictures) @ flip) / 2
+    torch.testing.assert_close(mirrored, FaceParams.unpack(other).expression.clamp(0, 1))

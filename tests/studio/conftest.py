@@ -154,7 +154,7 @@ def running(sessions: Sessions, token: str | None = None) -> Iterator[Studio]:
             thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # and no longer: other tests stop the clock that a server's loop lives by
 def studio(studio_networks: Networks, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     with running(Sessions(studio_networks, tmp_path_factory.mktemp("studio"), QUICK)) as studio:
         yield studio

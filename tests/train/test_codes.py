@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from crossrig import checkpoint
+from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.inversion.encoder import EncoderConfig, encoder_for
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
-from crossrig.train.codes import labelled_codes, load_codes, sample_styles
+from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, seen_people
 
 
 def test_unmixed_codes_are_those_of_z(tiny_generator: Generator) -> None:
@@ -34,6 +36,36 @@ def test_mixed_codes_join_two_to_five_people_in_runs_of_layers(tiny_generator: G
     kinds = torch.tensor([len(set(row.tolist())) for row in owners])
     assert int(kinds.max()) <= 5
     assert float((kinds >= 2).float().mean()) > 0.7
+
+
+def test_half_of_the_people_are_those_an_encoder_saw(tiny_generator: Generator) -> None:
+    seen = torch.randn(7, tiny_generator.config.w_dim, generator=torch.Generator().manual_seed(3)) * 20
+    styles = sample_styles(tiny_generator, 300, torch.Generator().manual_seed(1), mixed=0.0, seen=seen)
+    apart = torch.cdist(styles, tiny_generator.affine(seen)).amin(1)  # 0 for one of the seven
+    from_seen = apart < 1e-2 * float(styles.norm(dim=1).mean())
+    assert 0.4 < float(from_seen.float().mean()) < 0.6
+
+
+def test_seen_people_are_read_back_and_must_fit_the_generator(tmp_path: Path, tiny_generator: Generator) -> None:
+    path, w = tmp_path / "seen.safetensors", torch.randn(3, tiny_generator.config.w_dim)
+    checkpoint.save(path, {"w": w}, {"kind": "seen"})
+    found = load_seen(path, tiny_generator)
+    assert found is not None
+    assert torch.equal(found, w)
+    assert load_seen(None, tiny_generator) is None
+    checkpoint.save(path, {"w": w[:, :-1]}, {"kind": "seen"})
+    with pytest.raises(UserError, match="holds no w"):
+        load_seen(path, tiny_generator)
+
+
+def test_what_the_encoder_sees_does_not_depend_on_the_batch(tiny_generator: Generator) -> None:
+    torch.manual_seed(0)
+    encoder = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4), pretrained=False).eval().requires_grad_(False)
+    pictures = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
+    portraits = PortraitSet(pictures, torch.zeros(5, PACKED_SIZE), torch.zeros(5, 4))
+    whole, parts = seen_people(encoder, portraits), seen_people(encoder, portraits, batch=2)
+    assert whole.shape == (5, tiny_generator.config.w_dim)
+    torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
 
 
 def test_the_seed_decides(tiny_generator: Generator) -> None:

@@ -14,7 +14,7 @@ from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
-from crossrig.inversion.encoder import EncoderConfig, load_encoder
+from crossrig.inversion.encoder import EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.train import encoder
 from crossrig.train.encoder import Domain, EncoderTraining
 from crossrig.train.run import read_log
@@ -33,6 +33,22 @@ def test_train_resumes_and_saves(tmp_path: Path, tiny_generator: Generator, blob
     encoder.train(replace(config, kimg=0.04), domains)
     assert checkpoint.load_header(path)["images_seen"] == 40
     assert set(read_log(tmp_path)[0]) == {"step", "seconds", "w", "offsets", "pixel", "perceptual"}
+
+
+def test_it_begins_with_the_encoder_that_was_given(tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet) -> None:
+    network = EncoderConfig(size=32, hidden=32, rank=4)
+    torch.manual_seed(1)
+    given = encoder_for(tiny_generator, network, pretrained=False)
+    save_encoder(tmp_path / "given.safetensors", given, {"generator": ""})
+    config = EncoderTraining(
+        outdir=tmp_path / "run", init=tmp_path / "given.safetensors", network=network, kimg=0.008, batch=8, lr=0.0, trunk_lr=0.0,
+        perceptual_size=32,
+    )  # fmt: skip
+    found = load_encoder(encoder.train(config, [Domain(tiny_generator, blobs)]))
+    pictures = torch.rand(2, 3, 32, 32)
+    torch.testing.assert_close(found(pictures), load_encoder(tmp_path / "given.safetensors")(pictures), rtol=1e-2, atol=1e-2)
+    with pytest.raises(UserError, match="does not fit"):
+        encoder.train(replace(config, outdir=tmp_path / "other", network=replace(network, rank=5)), [Domain(tiny_generator, blobs)])
 
 
 def test_missing_archives_are_named(tmp_path: Path, tiny_generator: Generator) -> None:

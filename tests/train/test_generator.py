@@ -17,9 +17,19 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import PACKED_SIZE
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import encoder_for, load_encoder
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.rig.weights import save_reconstruction
-from crossrig.train.generator import GeneratorTraining, Reader, learning_rate_factor, mix_styles, multiscale_l1, swap_torgb, train
+from crossrig.train.generator import (
+    GeneratorTraining,
+    Reader,
+    agreement,
+    learning_rate_factor,
+    mix_styles,
+    multiscale_l1,
+    swap_torgb,
+    train,
+)
 from crossrig.train.run import read_log
 
 
@@ -77,6 +87,54 @@ def test_resumed_run_goes_on_where_it_stopped(tmp_path: Path, archive: Path) -> 
     tensors, header = checkpoint.load(max((tmp_path / "run").glob("checkpoint-*.safetensors")))
     assert header["step"] == 24
     assert any(name.startswith("optimiser/") for name in tensors)
+
+
+def test_an_encoder_that_trains_along_is_trained_and_saved_for_this_generator(tmp_path: Path, archive: Path) -> None:
+    config = replace(_config(tmp_path, archive), encode=True)
+    path = train(config)
+    encoder = load_encoder(config.outdir / "encoder.safetensors")
+    assert checkpoint.load_header(config.outdir / "encoder.safetensors")["generator"] == checkpoint.sha256(path)
+    tensors, _ = checkpoint.load(max(config.outdir.glob("checkpoint-*.safetensors")))
+    pretrained = encoder_for(load_generator(path)).eyes.stem.weight
+    apart = (tensors["encoder/eyes.stem.weight"] - pretrained).abs().max()
+    assert 0.0 < float(apart) < 0.1  # the trunk moved, and not far: it began with its ImageNet weights
+    assert float((tensors["encoder_average/base.weight"] - tensors["encoder/base.weight"]).abs().max()) > 0.0
+    assert float(encoder.offsets.abs().max()) == 0.0  # offsets of single layers are none of this recipe's business
+    assert read_log(config.outdir)[-1]["agreement"] > 0.0
+
+
+def test_a_childs_people_are_found_by_the_parents_encoder_which_stays_as_it_is(tmp_path: Path, archive: Path) -> None:
+    config = replace(_config(tmp_path, archive), encode=True)
+    parent = train(config)
+    first = config.outdir / "encoder.safetensors"
+    child = replace(config, outdir=tmp_path / "child", init=parent, encoder_init=first, hold_latent=True, shown=(archive,))
+    train(child)
+    before, after = load_encoder(first).state_dict(), load_encoder(child.outdir / "encoder.safetensors").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before if name not in ("w_mean", "w_scale"))
+
+
+def test_other_people_cannot_be_shown_to_the_encoder(tmp_path: Path, archive: Path) -> None:
+    other = tmp_path / "others.zip"
+    with zipfile.ZipFile(archive) as source, zipfile.ZipFile(other, "w") as copy:
+        for name in source.namelist():
+            if name != "codes.npy":
+                copy.writestr(name, source.read(name))
+        codes = np.load(io.BytesIO(source.read("codes.npy")))
+        blob = io.BytesIO()
+        np.save(blob, codes[::-1])
+        copy.writestr("codes.npy", blob.getvalue())
+    with pytest.raises(UserError, match="same order"):
+        train(replace(_config(tmp_path, archive), encode=True, shown=(other,)))
+
+
+def test_agreement_is_nothing_for_equal_w_and_moves_the_mapping_more_than_the_encoder() -> None:
+    w = torch.randn(16, 8)
+    assert float(agreement(w, w, torch.ones(8), 0.1)) == 0.0
+    mapped, encoded = torch.randn(16, 8, requires_grad=True), torch.randn(16, 8, requires_grad=True)
+    agreement(mapped, encoded, torch.ones(8), 0.1).backward()
+    assert mapped.grad is not None
+    assert encoded.grad is not None
+    torch.testing.assert_close(encoded.grad, -0.1 * mapped.grad)
 
 
 def test_held_latent_space_stays_still(tmp_path: Path, archive: Path) -> None:

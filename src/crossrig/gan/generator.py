@@ -102,15 +102,15 @@ class StyledConv(nn.Module):
         # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
         # the same numbers as modulated_conv + leaky_relu with fewer passes over the large tensors.
         style = style * self.weight_gain
-        x = convolve(x * style[:, :, None, None], self.weight, self.up, self.taps)
-        factor = demodulation(self.weight, style) * ACTIVATION_GAIN  # (B, O)
+        x = convolve(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype), self.up, self.taps)
+        factor = (demodulation(self.weight, style) * ACTIVATION_GAIN).to(x.dtype)  # (B, O)
         offset = (self.bias * ACTIVATION_GAIN)[None, :, None, None]  # (1, O, 1, 1)
         if noise == "const":
             offset = offset + self.noise_const * (self.noise_strength * ACTIVATION_GAIN)  # (1, O, R, R)
         elif noise == "random":
             grain = torch.randn(x.shape[0], 1, *x.shape[2:], dtype=x.dtype, device=x.device)
             offset = offset + grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, O, R, R)
-        return clip(F.leaky_relu(torch.addcmul(offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
+        return clip(F.leaky_relu(torch.addcmul(offset.to(x.dtype), x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -128,7 +128,7 @@ class ToRGB(nn.Module):
         # three outputs only: per-sample weights are smaller than a scaled copy of x
         weight = self.weight[:, :, 0, 0] * (style * self.weight_gain)[:, None, :]  # (B, 3, C)
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2)  # (B, HW, C), a view of channels-last x
-        rgb = clip(pixels @ weight.transpose(1, 2) + self.bias, self.clamp)  # (B, HW, 3)
+        rgb = clip(pixels @ weight.transpose(1, 2).to(x.dtype) + self.bias, self.clamp)  # (B, HW, 3), in the format of the bias
         return rgb.reshape(x.shape[0], x.shape[2], x.shape[3], 3).permute(0, 3, 1, 2)
 
 
@@ -212,15 +212,17 @@ class Generator(nn.Module):
             {layer.name: self._layer(layer.name).affine(w_plus[:, layer.w_index]) for layer in self.style_space.layers}
         )
 
-    def synthesise(self, s: torch.Tensor, noise: NoiseMode = "const") -> torch.Tensor:
+    def synthesise(self, s: torch.Tensor, noise: NoiseMode = "const", dtype: torch.dtype | None = None) -> torch.Tensor:
         """Style code s (B, S) -> images (B, 3, R, R), about [-1, 1], not clipped.
 
         noise: "const" adds each layer's fixed noise (deterministic), "random" fresh noise per sample, "none" no noise.
+        dtype: of the features, that of the weights by default; bfloat16 is up to twice as fast where the CPU has it. Styles, demodulation
+        and the sum of the RGB of all levels keep the format of the weights.
         """
         if noise not in ("const", "random", "none"):
             raise ValueError(f"noise must be const, random or none: got {noise!r}")
         styles = self.style_space.split(s)
-        x = self.const.expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.to(dtype or self.const.dtype).expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: torch.Tensor | None = None
         for name, block in self.synthesis.items():
             own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}

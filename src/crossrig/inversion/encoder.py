@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from crossrig import checkpoint
 from crossrig.config import from_mapping
 from crossrig.errors import UserError
-from crossrig.features import FeatureTaps, FoldedConv
+from crossrig.features import FeatureTaps, FlattenedTaps, FoldedConv
 from crossrig.gan.generator import Generator
 
 _TAPS = {4: 40, 10: 112, 15: 320}  # block of EfficientNet-Lite0 -> channels; strides 8, 16, 32
@@ -57,10 +57,9 @@ class Encoder(nn.Module):
         self.config = config
         self.eyes = FeatureTaps(config.size, tuple(_TAPS))
         _make_trainable(self.eyes, keep=pretrained)
-        self.mixers = nn.ModuleList(nn.Conv2d(_TAPS[tap], _KEPT[tap], 1) for tap in _TAPS)
-        flat = sum(_KEPT[tap] * (config.size // _STRIDES[tap]) ** 2 for tap in _TAPS)
-        self.norm = nn.LayerNorm(flat)
-        self.hidden = nn.Linear(flat, config.hidden)
+        sides = [config.size // stride for stride in _STRIDES.values()]
+        self.flatten = FlattenedTaps(list(_TAPS.values()), list(_KEPT.values()), sides)
+        self.hidden = nn.Linear(self.flatten.size, config.hidden)
         self.base = nn.Linear(config.hidden, config.w_dim)
         self.narrow = nn.Linear(config.hidden, config.layers * config.rank)
         self.offsets = nn.Parameter(torch.zeros(config.layers, config.rank, config.w_dim))
@@ -75,16 +74,23 @@ class Encoder(nn.Module):
         self.w_mean.copy_(w.mean(0))
         self.w_scale.copy_(w.std(0).clamp(min=1e-4))
 
+    def _describe(self, images: Tensor) -> Tensor:
+        """(B, hidden)."""
+        return F.elu(self.hidden(self.flatten(self.eyes(images))))
+
     def parts(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised base w (B, W) and per-layer offsets (B, L, W)."""
-        flat = [mixer(tap).flatten(1) for mixer, tap in zip(self.mixers, self.eyes(images), strict=True)]
-        hidden = F.elu(self.hidden(self.norm(torch.cat(flat, dim=1))))
+        hidden = self._describe(images)
         narrow = F.elu(self.narrow(hidden)).reshape(-1, self.config.layers, self.config.rank)  # (B, L, rank)
         return self.base(hidden), torch.einsum("blr,lrw->blw", narrow, self.offsets)
 
     def assemble(self, base: Tensor, offsets: Tensor) -> Tensor:
         """What ``parts`` returned, as w_plus (B, L, W)."""
         return self.w_mean + self.w_scale * (base[:, None] + offsets)
+
+    def common_w(self, images: Tensor) -> Tensor:
+        """The w (B, W) that all layers share, without the offsets."""
+        return self.w_mean + self.w_scale * cast(Tensor, self.base(self._describe(images)))
 
     def forward(self, images: Tensor) -> Tensor:
         return self.assemble(*self.parts(images))

@@ -15,11 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
-from crossrig.features import STAGES, STEM_CHANNELS, FeatureTaps, FoldedConv, resize
+from crossrig.features import STAGES, STEM_CHANNELS, FeatureTaps, FlattenedTaps, FoldedConv, resize
 
-# Blocks of EfficientNet-Lite0 after which features are read: the last at stride 16 and the last of all (stride 32).
-_LITE0_TAPS = (10, 15)
-_LITE0_STRIDES = (16, 32)
+_LITE0_STRIDES = {2: 4, 4: 8, 10: 16, 15: 32}  # block of EfficientNet-Lite0, the last of its stride -> stride
 _RESNET_STRIDES = (8, 16)
 
 
@@ -30,13 +28,15 @@ class ReconstructionConfig:
     network  "lite0": EfficientNet-Lite0; "resnet": a plain residual network
     size     pictures are resampled to this many pixels a side; a multiple of 32 for lite0, of 16 for resnet
     width    channels of the first stage of the resnet (ignored by lite0)
-    mixed    channels kept of each feature map before flattening
+    taps     blocks of lite0 after which features are read (ignored by the resnet); the finer ones see lips and lids
+    mixed    channels kept of the coarsest feature map before flattening; a quarter for every finer one
     hidden   width of the hidden layer of the head
     """
 
     network: Literal["lite0", "resnet"] = "lite0"
     size: int = 96
     width: int = 32
+    taps: tuple[int, ...] = (4, 10, 15)
     mixed: int = 128
     hidden: int = 768
 
@@ -44,6 +44,9 @@ class ReconstructionConfig:
         multiple = 32 if self.network == "lite0" else 16
         if self.size < multiple or self.size % multiple:
             raise ValueError(f"size must be a multiple of {multiple} for {self.network}, not {self.size}")
+        object.__setattr__(self, "taps", tuple(self.taps))  # a list comes from JSON; equality wants the tuple
+        if not self.taps or list(self.taps) != sorted(set(self.taps) & set(_LITE0_STRIDES)):
+            raise ValueError(f"taps must be some of {tuple(_LITE0_STRIDES)} in rising order, not {self.taps}")
 
 
 #: The judge: other eyes, other resolution.
@@ -72,10 +75,10 @@ def blank_tensors() -> dict[str, Tensor]:
     return tensors
 
 
-def _lite0(size: int, pretrained: bool) -> FeatureTaps:
+def _lite0(size: int, taps: tuple[int, ...], pretrained: bool) -> FeatureTaps:
     """EfficientNet-Lite0 whose weights train. Batch normalisation stays folded in: fine-tuning is short and the pictures of use
     (generated faces, photographs) differ from the training portraits, so nothing may depend on the statistics of a batch."""
-    trunk = FeatureTaps(size, _LITE0_TAPS, None if pretrained else blank_tensors())
+    trunk = FeatureTaps(size, taps, None if pretrained else blank_tensors())
     for module in trunk.modules():
         if isinstance(module, FoldedConv):
             for name, buffer in list(module.named_buffers(recurse=False)):
@@ -133,27 +136,32 @@ class Reconstruction(nn.Module):
 
     label_mean: Tensor
     label_scale: Tensor
+    mirror: Tensor
 
     def __init__(self, config: ReconstructionConfig, pretrained: bool = False) -> None:
         super().__init__()
         self.config = config
         self.eyes: FeatureTaps | _PlainResNet
         if config.network == "lite0":
-            self.eyes, strides = _lite0(config.size, pretrained), _LITE0_STRIDES
+            self.eyes = _lite0(config.size, config.taps, pretrained)
+            strides = tuple(_LITE0_STRIDES[tap] for tap in config.taps)
         else:
             self.eyes, strides = _PlainResNet(config.width), _RESNET_STRIDES
         channels = self.eyes.channels
-        # The finer map has four times the positions: a quarter of the channels gives both the same say.
-        mixed = (max(config.mixed // 4, 1), config.mixed)
-        self.mixers = nn.ModuleList(nn.Conv2d(inputs, outputs, 1) for inputs, outputs in zip(channels, mixed, strict=True))
-        flat = sum(count * (config.size // stride) ** 2 for count, stride in zip(mixed, strides, strict=True))
-        self.norm = nn.LayerNorm(flat)
-        self.hidden = nn.Linear(flat, config.hidden)
+        # A finer map has four times the positions: a quarter of the channels gives all the same say.
+        mixed = tuple(max(config.mixed // 4**level, 1) for level in reversed(range(len(channels))))
+        self.flatten = FlattenedTaps(channels, mixed, [config.size // stride for stride in strides])
+        self.hidden = nn.Linear(self.flatten.size, config.hidden)
         self.out = nn.Linear(config.hidden, PACKED_SIZE)
         nn.init.normal_(self.out.weight, std=0.01)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("label_mean", torch.zeros(PACKED_SIZE))
         self.register_buffer("label_scale", torch.ones(PACKED_SIZE))
+        self.register_buffer("mirror", torch.zeros(PACKED_SIZE, PACKED_SIZE))
+
+    def set_mirror(self, matrix: Tensor) -> None:
+        """Let `predict` look at the mirrored picture too: `face3d.mirror.mirror_matrix`, part of the weights from now on."""
+        self.mirror.copy_(matrix)
 
     def set_population(self, labels: Tensor) -> None:
         """Take mean and standard deviation from labels (N,213). Values that never vary keep a tiny scale, so stay near their mean."""
@@ -162,13 +170,17 @@ class Reconstruction(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.eyes(resize(images, self.config.size).contiguous(memory_format=torch.channels_last))
-        flat = [mixer(features).flatten(1) for mixer, features in zip(self.mixers, maps, strict=True)]
-        hidden = F.elu(self.hidden(self.norm(torch.cat(flat, dim=1))))
+        hidden = F.elu(self.hidden(self.flatten(maps)))
         return cast(Tensor, self.label_mean + self.label_scale * self.out(hidden))
 
     @torch.no_grad()
     def predict(self, images: Tensor, batch: int = 64) -> FaceParams:
-        """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; expression weights are clamped to [0,1]."""
-        parts = [self(part) for part in torch.split(images, batch)]
-        params = FaceParams.unpack(torch.cat(parts))
+        """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; expression weights are clamped to [0,1].
+
+        Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image.
+        """
+        packed = torch.cat([self(part) for part in torch.split(images, batch)])
+        if self.mirror.any():
+            packed = 0.5 * (packed + torch.cat([self(part.flip(3)) for part in torch.split(images, batch)]) @ self.mirror)
+        params = FaceParams.unpack(packed)
         return params.replace(expression=params.expression.clamp(0.0, 1.0))

@@ -363,6 +363,7 @@ class Editor:
             self.history = history
             self.values = dict(project.values if project is not None else history.current.values)
             self._touch(True)
+            self._running = None  # whoever hears of it may ask for more at once
             self._say(self._opened(self._subject))
             self._say(self._edited())
 
@@ -620,4 +621,5 @@ class Editor:
 
         content = clips.write_clip(frames(), wish)
         self.clip = Clip(content, self.name, clips.ENDINGS[wish.format])
+        self._running = None
         self._say(ClipReady(f"{self.name}{self.clip.ending}", len(path)))

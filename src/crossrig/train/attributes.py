@@ -11,11 +11,13 @@ from torch import Tensor
 
 from crossrig import checkpoint
 from crossrig.config import setting
+from crossrig.data.portrait_set import load_portraits
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import load_encoder
 from crossrig.metrics.r2 import all_r2
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.losses import BlockLosses, PointLoss, average
@@ -39,6 +41,9 @@ class AttributesTraining:
     codes: int = setting(10000, "codes to label")
     held_out: int = setting(512, "codes of unmixed people kept for the figures in the log")
     mixed: float = setting(0.5, "share of the codes that join several people over the layers")
+    encoder: Path | None = setting(None, "encoder of the generator: half of the people are then those it finds in --data")
+    data: tuple[Path, ...] = setting((), "portrait archives for the encoder to look at")
+    limit: int | None = setting(4000, "portraits of each archive it looks at")
     hidden: tuple[int, ...] = setting((1024, 1024, 512), "widths of the network")
     steps: int = setting(6000, "training steps")
     minutes: float = setting(0.0, "stop training after this time; 0: no limit")
@@ -61,14 +66,20 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         "codes": config.codes,
         "held_out": config.held_out,
         "mixed": config.mixed,
+        "encoder": checkpoint.sha256(config.encoder) if config.encoder else None,
         "seed": config.seed,
     }
     if path.exists():
         tensors, header = checkpoint.load(path)
         if header == facts:
             return tensors["styles"], tensors["labels"]
+    seen = None
+    if config.encoder is not None:
+        portraits = load_portraits(config.data, generator.config.resolution, config.limit)
+        seen = codes.seen_people(load_encoder(config.encoder), portraits)
+        checkpoint.save(config.outdir / "seen.safetensors", {"w": seen}, {"kind": "seen", "encoder": facts["encoder"]})
     styles, labels = codes.labelled_codes(
-        generator, network, config.codes, config.held_out, config.mixed, config.seed, lambda done, total: run.progress(done, total)
+        generator, network, config.codes, config.held_out, config.mixed, config.seed, lambda done, total: run.progress(done, total), seen
     )
     checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
     return styles, labels

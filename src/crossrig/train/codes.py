@@ -9,19 +9,35 @@ import torch
 from torch import Tensor
 
 from crossrig import checkpoint
+from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
+from crossrig.inversion.encoder import Encoder
 from crossrig.rig.reconstruction import Reconstruction
 
 
 @torch.no_grad()
 def sample_styles(
-    generator: Generator, count: int, random: torch.Generator, mixed: float = 0.5, most: int = 5, truncation: float = 1.0
+    generator: Generator,
+    count: int,
+    random: torch.Generator,
+    mixed: float = 0.5,
+    most: int = 5,
+    truncation: float = 1.0,
+    seen: Tensor | None = None,
 ) -> Tensor:
-    """(count, S) style codes. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1)."""
+    """(count, S) style codes. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
+
+    `seen` (N, W): w that an encoder found in pictures. Half of the people are then drawn from it instead of from z: pictures of the world
+    are inverted to codes like these, and they differ more than what the mapping network makes up.
+    """
     layers = generator.style_space.w_count
     z = torch.randn(count, generator.config.z_dim, generator=random)
-    w_plus = generator.broadcast(generator.map(z, truncation)).clone()  # (N,L,W)
+    w = generator.map(z, truncation)
+    if seen is not None:
+        found = seen[torch.randint(len(seen), (count,), generator=random)]
+        w = torch.where(torch.rand(count, 1, generator=random) < 0.5, found, w)
+    w_plus = generator.broadcast(w).clone()  # (N,L,W)
     is_mixed = torch.rand(count, generator=random) < mixed
     people = torch.randint(2, most + 1, (count, 1), generator=random)
     # Which of its people each layer belongs to: runs of neighbouring layers, cut at random.
@@ -48,13 +64,15 @@ def labelled_codes(
     mixed: float,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
+    seen: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Styles (N,S) and labels (N,213), N = count + held_out, the last `held_out` of unmixed people: what T is trained on.
 
-    `progress(batch, batches)` is called after every batch that was painted and looked at.
+    `progress(batch, batches)` is called after every batch that was painted and looked at. `seen` as in `sample_styles`, but for the
+    held-out codes.
     """
     random = torch.Generator().manual_seed(seed)
-    training = sample_styles(generator, count, random, mixed)
+    training = sample_styles(generator, count, random, mixed, seen=seen)
     styles = torch.cat([training, sample_styles(generator, held_out, random, mixed=0.0)])
     labels = []
     for part in torch.split(styles, 64):
@@ -62,6 +80,22 @@ def labelled_codes(
         if progress is not None:
             progress(len(labels), -(-len(styles) // 64))
     return styles, torch.cat(labels)
+
+
+@torch.no_grad()
+def seen_people(encoder: Encoder, portraits: PortraitSet, batch: int = 64) -> Tensor:
+    """(N, W): what the encoder finds in portraits, the w that all layers share."""
+    return torch.cat([encoder.common_w(portraits.batch(index)[0]) for index in torch.split(torch.arange(len(portraits)), batch)])
+
+
+def load_seen(path: Path | None, generator: Generator) -> Tensor | None:
+    """`seen` of `sample_styles` from a T run's `seen.safetensors`; None for None. Raises UserError when it does not fit the generator."""
+    if path is None:
+        return None
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") != "seen" or tensors["w"].shape[1] != generator.config.w_dim:
+        raise UserError(f"{path} holds no w of this generator's; give the seen.safetensors of T's run.")
+    return tensors["w"]
 
 
 def load_codes(path: Path, generator: str) -> tuple[Tensor, Tensor]:

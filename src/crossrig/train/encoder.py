@@ -27,7 +27,7 @@ from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, save_encoder
+from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.inversion.optimise import centre_weight, multiscale_l2
 from crossrig.sheets import save_grid
 from crossrig.train.degrade import Degradation, damage
@@ -44,6 +44,7 @@ class EncoderTraining:
     data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth` in the generator's domain")
     child: Path | None = setting(None, "checkpoint of a child generator (toon) that the encoder is to serve as well")
     child_data: tuple[Path, ...] = setting((), "portrait archives in the child's domain")
+    init: Path | None = setting(None, "encoder to begin with: the one that trained along with the generator")
     outdir: Path = setting(Path("runs/encoder"), "folder of the run; an existing one is continued")
     network: EncoderConfig = field(default_factory=EncoderConfig)
     kimg: float = setting(60.0, "thousands of pictures to train on")
@@ -74,7 +75,8 @@ class Domain:
 def _read_domain(path: Path, data: tuple[Path, ...], config: EncoderTraining) -> Domain:
     generator = load_generator(path)
     portraits = load_portraits(data, generator.config.resolution, config.limit)
-    coded = checkpoint.load_header(path).get("code_size") == portraits.codes.shape[1]
+    # An encoder that trained along with the generator has seen more in a portrait than its code says: it is not taught the code's w again.
+    coded = config.init is None and checkpoint.load_header(path).get("code_size") == portraits.codes.shape[1]
     return Domain(generator, portraits, coded)
 
 
@@ -100,7 +102,7 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
         domain.generator.to(config.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     parent = domains[0].generator
     torch.manual_seed(config.seed)
-    encoder = encoder_for(parent, config.network).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    encoder = _start(config, parent).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = WeightAverage(encoder, half_life=1000.0 * min(2.0, config.kimg / 20))
     perceptual = PerceptualDistance(config.perceptual_size).to(config.device)
     weight = centre_weight(parent.config.resolution).to(config.device)
@@ -163,6 +165,15 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
                 run.save(images, collect(parts))
                 save_encoder(path, average.module, {"generator": generated_for, "images_seen": images, "licence": "Apache-2.0"})
     return path
+
+
+def _start(config: EncoderTraining, parent: Generator) -> Encoder:
+    if config.init is None:
+        return encoder_for(parent, config.network)
+    encoder = load_encoder(config.init)
+    if encoder.config != encoder_for(parent, config.network, pretrained=False).config:
+        raise UserError(f"{config.init} is an encoder of {encoder.config}: it does not fit the generator or the settings; start without.")
+    return encoder.train().requires_grad_(True)
 
 
 @torch.no_grad()

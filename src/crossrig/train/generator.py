@@ -5,6 +5,11 @@ z is known and multi-scale L1 plus a perceptual distance train it, with no game 
 GAN, Sauer 2021, section 3): a projected discriminator sharpens what L1 leaves blurred, on the paired pictures and on
 style-mixed ones, while the supervised loss keeps the variety and the meaning of z. The result is an ordinary StyleGAN2.
 
+What a mapping network can learn about a person from a code and some ten thousand examples is not all there is to see. With `encode`, an
+encoder trains along: most pictures are painted from the w that it finds in the portrait itself, which lets the synthesis network learn
+haircuts and glasses that the code would only hint at, while the mapping network learns to predict that w from z. Encoder and mapping are
+drawn to each other, so that w stays what z can say. The encoder is the start of every inversion afterwards (`train/encoder.py`).
+
 Mouths and eyes are few pixels and yet most of an expression: with a `reader`, a frozen reconstruction network, the painted picture must
 also read as the portrait does (imitative learning, DiscoFaceGAN, Deng 2020, section 3.2; there with rendered pictures).
 """
@@ -14,13 +19,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from crossrig import checkpoint
 from crossrig.config import setting
-from crossrig.data.portrait_set import load_portraits
+from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.domains.finetune import hold_latent_space
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
@@ -34,12 +41,14 @@ from crossrig.gan.losses import hinge_discriminator, hinge_generator
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
+from crossrig.inversion.encoder import Encoder, encoder_for, load_encoder, save_encoder
 from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.memory import keep_freed_memory
+from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.warm_start import warm_mapping
@@ -77,8 +86,16 @@ class GeneratorTraining:
     reader: Path | None = setting(None, "reconstruction network that must read the same parameters in both pictures; none: not asked")
     reader_weight: float = setting(1.0, "weight of what the reader finds different")
     reader_every: int = setting(2, "steps from one reading to the next")
+    encode: bool = setting(False, "train an encoder along, and paint most portraits from what it sees in them")
+    encoder_init: Path | None = setting(None, "encoder of a generator with the same W to begin with")
+    shown: tuple[Path, ...] = setting((), "with --encode: archives of the people of --data as the encoder knows them, in the same order")
+    encoder_lr: float = setting(4e-4, "learning rate of the encoder")
+    known_share: float = setting(0.25, "with --encode: share of the portraits that are painted from their code all the same")
+    agreement_weight: float = setting(0.3, "with --encode: weight of the distance between mapped and encoded w, in standard deviations")
+    predictable_weight: float = setting(0.1, "of that: how much the encoder gives in to the mapping network")
     init: Path | None = setting(None, "generator of the same or a lower resolution to begin with")
     hold_latent: bool = setting(False, "latent-consistent fine-tuning of --init (domains/finetune.py) on pictures of another domain")
+    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (train/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(150.0, "time between checkpoints")
     sheet_kimg: float = setting(5.0, "images between two sheets of samples")
@@ -137,6 +154,36 @@ class Reader:
         return average(self.blocks(FaceParams.unpack(self.network(fake)), wanted), READER_WEIGHTS)
 
 
+def agreement(mapped: Tensor, encoded: Tensor, scale: Tensor, predictable: float) -> Tensor:
+    """How far the w of a code and the w of its portrait, (B,W) each, lie apart, in mean squared standard deviations `scale` (W,).
+
+    The mapping network feels all of it, the encoder a share `predictable`: what no code can tell must not fill w.
+    """
+    chasing = ((mapped - encoded.detach()) / scale).square().mean()
+    giving_in = ((encoded - mapped.detach()) / scale).square().mean()
+    return chasing + predictable * giving_in
+
+
+def _partners(config: GeneratorTraining, portraits: PortraitSet) -> PortraitSet:
+    """The pictures that the encoder looks at: one for each portrait, of the same person."""
+    if not config.shown:
+        return portraits
+    shown = load_portraits(config.shown, config.resolution, config.limit)
+    if len(shown) < len(portraits) or not torch.equal(shown.codes[: len(portraits)], portraits.codes):
+        raise UserError("The archives of --shown do not hold the people of --data in the same order: make both from the same --seed.")
+    return shown
+
+
+def _start_encoder(config: GeneratorTraining, generator: Generator) -> Encoder:
+    encoder = encoder_for(generator)
+    if config.encoder_init is not None:
+        # The offsets, one for every layer, are no part of this training and may be of a smaller generator.
+        earlier = load_encoder(config.encoder_init).state_dict()
+        own = encoder.state_dict()
+        encoder.load_state_dict(own | {name: tensor for name, tensor in earlier.items() if tensor.shape == own[name].shape})
+    return encoder
+
+
 def _start(config: GeneratorTraining) -> Generator:
     settings = GeneratorConfig(
         resolution=config.resolution,
@@ -160,6 +207,7 @@ def train(config: GeneratorTraining) -> Path:
         run.seed(0)
         keep_freed_memory()
         portraits = load_portraits(config.data, config.resolution, config.limit)
+        shown = _partners(config, portraits)
         generator = _start(config)
         z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
         rotation = code_rotation(z_dim)
@@ -169,8 +217,12 @@ def train(config: GeneratorTraining) -> Path:
         # weak colour changes and no holes: stronger ones leak into the samples
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
         averaged = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
+        encoder = _start_encoder(config, generator) if config.encode else None
         trained = hold_latent_space(generator) if config.hold_latent else list(generator.parameters())
-        optimiser = torch.optim.Adam(trained, lr=config.lr, betas=(0.9, 0.99))
+        groups: list[dict[str, Any]] = [{"params": trained, "peak": config.lr}]
+        if encoder is not None and not config.hold_latent:  # a child's people are found by its parent's encoder, as it is
+            groups.append({"params": list(encoder.parameters()), "peak": config.encoder_lr})
+        optimiser = torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
         critic = torch.optim.Adam(discriminator.parameters(), lr=config.discriminator_lr, betas=(0.0, 0.99))
         parts: dict[str, Part] = {
             "generator": generator,
@@ -179,6 +231,9 @@ def train(config: GeneratorTraining) -> Path:
             "optimiser": optimiser,
             "critic": critic,
         }
+        seeing = WeightAverage(encoder, half_life=1000.0 * config.ema_kimg) if encoder is not None else None
+        if encoder is not None and seeing is not None:
+            parts |= {"encoder": encoder, "encoder_average": seeing.module}
         held_z = torch.cat([z_from_code(portraits.codes[:_HELD], rotation), torch.randn(_HELD, z_dim)])
         images = 0
         if (latest := run.latest()) is not None:
@@ -189,23 +244,31 @@ def train(config: GeneratorTraining) -> Path:
             averaged.module.load_state_dict(generator.state_dict())
             run.say(f"the mapping network explains {explained:.0%} of what it should tell about unseen portraits")
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        total, batch = round(1000 * config.kimg), config.batch
+        total, batch, dtype = round(1000 * config.kimg), config.batch, feature_dtype(config.precision)
         path = config.outdir / "generator.safetensors"
 
         while images < total:
             run.seed(images)
             for group in optimiser.param_groups:
-                group["lr"] = config.lr * learning_rate_factor(images, total)
-            real, _, codes = portraits.batch(torch.randint(len(portraits), (batch,)))  # (B,3,R,R), (B,C)
+                group["lr"] = group["peak"] * learning_rate_factor(images, total)
+            index = torch.randint(len(portraits), (batch,))
+            real, _, codes = portraits.batch(index)  # (B,3,R,R), (B,C)
 
-            w = generator.map(z_from_code(codes, rotation))  # (B,W)
+            w = mapped = generator.map(z_from_code(codes, rotation))  # (B,W)
             if not config.hold_latent:
                 generator.track_w(w)
+            if encoder is not None:
+                encoded = encoder.common_w(shown.batch(index)[0])  # (B,W)
+                w = torch.where(torch.rand(batch, 1) < config.known_share, mapped, encoded)
             s = swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap)  # (B,S)
-            fake = generator.synthesise(s, noise="random")  # (B,3,R,R)
+            fake = generator.synthesise(s, "random", dtype)  # (B,3,R,R)
             pixel, feature = multiscale_l1(fake, real), perceptual(fake, real).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
+            if encoder is not None and not config.hold_latent:
+                apart_w = agreement(mapped, encoded, encoder.w_scale, config.predictable_weight)
+                loss = loss + config.agreement_weight * apart_w
+                figures["agreement"] = apart_w.item()
             if reader is not None and (images // batch) % config.reader_every == 0:
                 read = reader(fake, real)
                 loss = loss + config.reader_weight * read
@@ -214,7 +277,7 @@ def train(config: GeneratorTraining) -> Path:
                 half = batch // 2
                 others = generator.map(torch.randn(batch - half, z_dim))
                 w_plus = mix_styles(others, generator.style_space.w_count, config.mixing)
-                mixed = generator.synthesise(generator.affine(w_plus), noise="random")
+                mixed = generator.synthesise(generator.affine(w_plus), "random", dtype)
                 fakes = torch.cat([fake[:half], mixed])  # (B,3,R,R)
                 fake_features = discriminator.project(augment(fakes, config.augment_probability))
                 discriminator.judges.requires_grad_(False)
@@ -241,6 +304,8 @@ def train(config: GeneratorTraining) -> Path:
 
             images += batch
             averaged.update(generator, batch, images)
+            if encoder is not None and seeing is not None and not config.hold_latent:
+                seeing.update(encoder, batch, images)
             run.progress(images, total, **figures)
             if not math.isfinite(figures["l1"]):
                 raise UserError(f"{config.outdir}: training diverged at {images} images; give the same command with a lower --lr.")
@@ -249,14 +314,27 @@ def train(config: GeneratorTraining) -> Path:
             if (images // batch) % max(1, round(1000 * config.sheet_kimg / batch)) == 0 or images >= total:
                 with torch.no_grad():
                     sheet = averaged.module(held_z)
-                truth = portraits.pictures[:_HELD].float() / 127.5 - 1.0
-                save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth, sheet]), columns=16)
+                    truth = portraits.batch(torch.arange(min(_HELD, len(portraits))))[0]
+                    rows = [truth, sheet]
+                    if seeing is not None:
+                        faces = shown.batch(torch.arange(len(truth)))[0]
+                        rows.insert(1, averaged.module.synthesise(averaged.module.affine(seeing.module.common_w(faces))))
+                save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat(rows), columns=16)
             if run.due(config.checkpoint_seconds) or images >= total:
                 run.save(images, collect(parts))
-                save_generator(path, averaged.module, header_facts(config, images, code_size))
+                _export(config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
         run.save(images, collect(parts))
-        save_generator(path, averaged.module, header_facts(config, images, code_size))
+        _export(config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
         return path
+
+
+def _export(config: GeneratorTraining, images: int, code_size: int, generator: Generator, encoder: Encoder | None) -> None:
+    """Write the averaged networks."""
+    path = config.outdir / "generator.safetensors"
+    save_generator(path, generator, header_facts(config, images, code_size))
+    if encoder is not None:
+        header = {"generator": checkpoint.sha256(path), "images_seen": images, "licence": "Apache-2.0"}
+        save_encoder(config.outdir / "encoder.safetensors", encoder, header)
 
 
 def header_facts(config: GeneratorTraining, images: int, code_size: int) -> dict[str, object]:

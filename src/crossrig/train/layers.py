@@ -26,7 +26,7 @@ from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction
-from crossrig.train.codes import sample_styles
+from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
@@ -48,6 +48,7 @@ class LayersTraining:
     lr: float = setting(2e-3, "peak learning rate")
     size_weight: float = setting(0.1, "cost of moving styles, so that layers that do not help stay still")
     codes: int = setting(96, "codes the layers are measured on")
+    seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people the probe learns from are drawn from it")
     seed: int = setting(2, "seed")
 
 
@@ -57,7 +58,8 @@ def train_probe(config: LayersTraining, generator: Generator, predictor: Attribu
     names = editable(space)
     random = torch.Generator().manual_seed(config.seed)
     torch.manual_seed(config.seed)
-    many = sample_styles(generator, 2048, random)
+    seen = load_seen(config.seen, generator)
+    many = sample_styles(generator, 2048, random, seen=seen)
     with torch.no_grad():
         population = predictor.predict(many)
     sizes = tuple(space.layer(name).size for name in names)
@@ -66,7 +68,7 @@ def train_probe(config: LayersTraining, generator: Generator, predictor: Attribu
     losses = BlockLosses(units, population)
     optimiser = torch.optim.Adam(probe.parameters(), lr=config.lr)
     for step in range(config.steps):
-        styles: Tensor = sample_styles(generator, config.batch, random)
+        styles: Tensor = sample_styles(generator, config.batch, random, seen=seen)
         with torch.no_grad():
             own = predictor.predict(styles)
             goal = FaceParams.unpack(own.pack().roll(1, 0))

@@ -38,9 +38,10 @@ from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, save_rig
-from crossrig.train.codes import sample_styles
+from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.pairs import Pairs, known_pairs
+from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
@@ -72,7 +73,22 @@ class ManipulationTraining:
     paired_people: int = setting(1024, "people known pairs are made of, where z contains the person code; 0: no pairs")
     render_size: int = setting(0, "compare renders of this many pixels a side; 0: do not render")
     render_weight: float = setting(1.0, "compared renders")
+    seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
+    precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (train/precision.py)")
     seed: int = setting(3, "seed")
+
+
+@dataclass(frozen=True)
+class _Painter:
+    """G, and the frozen reconstruction network that looks at what it paints."""
+
+    generator: Generator
+    network: Reconstruction
+    dtype: torch.dtype
+
+    def see(self, styles: Tensor) -> FaceParams:
+        """Style codes (B,S) -> what is seen in their pictures; gradients pass."""
+        return FaceParams.unpack(self.network(self.generator.synthesise(styles, dtype=self.dtype)))
 
 
 class _Losses:
@@ -135,7 +151,8 @@ def train(
     space = generator.style_space
     layers = layers or load_selection(config.layers, space)
     torch.manual_seed(config.seed)
-    many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25)
+    seen, dtype = load_seen(config.seen, generator), feature_dtype(config.precision)
+    many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25, seen=seen)
     with torch.no_grad():
         population = predictor.predict(many)
     losses = _Losses(config, model, population)
@@ -159,11 +176,11 @@ def train(
                 group["lr"] = config.lr * schedule(progress)
             optimiser.zero_grad(set_to_none=True)
             shown: dict[str, float] = {}
-            styles = sample_styles(generator, config.batch, random, mixed=0.25)
+            styles = sample_styles(generator, config.batch, random, mixed=0.25, seen=seen)
             with torch.no_grad():
                 own = predictor.predict(styles)
             for attribute in ATTRIBUTES:
-                painter = (generator, network) if network is not None and attribute == painted else None
+                painter = _Painter(generator, network, dtype) if network is not None and attribute == painted else None
                 found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
@@ -190,7 +207,7 @@ def _losses_of(
     losses: _Losses,
     styles: Tensor,
     own: FaceParams,
-    painter: tuple[Generator, Reconstruction] | None,
+    painter: _Painter | None,
     pairs: Pairs | None,
     random: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -224,18 +241,17 @@ def _image_loss(
     config: ManipulationTraining,
     attribute: str,
     losses: _Losses,
-    painter: tuple[Generator, Reconstruction],
+    painter: _Painter,
     styles: Tensor,
     edited: Tensor,
     command: Tensor,
 ) -> Tensor:
     """Edit and consistency by what is seen before and after, on the first codes of the batch. Differences of what is seen are compared
     with the command, so a constant error of the network does not count."""
-    generator, network = painter
     few = slice(0, config.image_batch)
     with torch.no_grad():
-        before = FaceParams.unpack(network(generator.synthesise(styles[few])))
-    after = FaceParams.unpack(network(generator.synthesise(edited[few])))
+        before = painter.see(styles[few])
+    after = painter.see(edited[few])
     goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
     return losses.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 

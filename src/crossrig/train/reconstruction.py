@@ -18,6 +18,7 @@ from torch import Tensor
 from crossrig.config import setting
 from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.errors import UserError
+from crossrig.face3d.mirror import mirror_matrix
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.metrics.angles import median_angle_errors
@@ -25,14 +26,15 @@ from crossrig.metrics.r2 import all_r2
 from crossrig.rig.losses import BlockLosses, PointLoss, average
 from crossrig.rig.reconstruction import JUDGE, Reconstruction, ReconstructionConfig
 from crossrig.rig.units import Units
-from crossrig.rig.weights import save_reconstruction
+from crossrig.rig.weights import load_reconstruction, save_reconstruction
 from crossrig.train.degrade import Degradation, degrade
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
 
-#: Head angles must be right to a tenth of their spread, where squared losses are already small: they count more.
-BLOCK_WEIGHTS = {"rotation": 2.5}
+#: Head angles must be right to a tenth of their spread, where squared losses are already small, and most expression units move little
+#: that a mean over vertices would notice: they count more.
+BLOCK_WEIGHTS = {"rotation": 2.5, "expression": 3.0}
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,10 @@ class ReconstructionTraining:
     trunk_lr: float = setting(4e-4, "peak learning rate of a pretrained trunk")
     held_out: int = setting(256, "portraits of the last archive kept for the figures in the log")
     landmark_weight: float = setting(0.3, "weight of the projected landmarks beside the six blocks")
+    mirror: bool = setting(True, "mirror half of the portraits, and average what is read in a picture and its mirror image")
     augment: float = setting(1.0, "share of the portraits that are degraded; 0: none")
     pretrained: bool = setting(True, "start the trunk from its ImageNet weights")
+    init: Path | None = setting(None, "network of the same architecture to begin with, its population included")
     limit: int | None = setting(None, "read at most this many portraits of each archive")
     seed: int = setting(0, "seed")
 
@@ -104,8 +108,9 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     mean_face = FaceParams.unpack(training.labels.mean(0, keepdim=True).expand_as(training.labels))
     landmark_spread = float(landmarks(mean_face, population).mean())
     torch.manual_seed(config.seed)
-    network = Reconstruction(architecture, config.pretrained)
-    network.set_population(training.labels)
+    network = _start(config, architecture, training.labels)
+    mirror = mirror_matrix(model)
+    network.set_mirror(mirror if config.mirror else torch.zeros_like(mirror))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(network, config)
     with Run.open(config.outdir, config) as run:
@@ -147,6 +152,18 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     return target
 
 
+def _start(config: ReconstructionTraining, architecture: ReconstructionConfig, labels: Tensor) -> Reconstruction:
+    """The network before its first step."""
+    if config.init is None:
+        network = Reconstruction(architecture, config.pretrained)
+        network.set_population(labels)
+        return network
+    network = load_reconstruction(config.init).requires_grad_(True).train()
+    if network.config != architecture:
+        raise UserError(f"{config.init} is a network of {network.config}, not of {architecture}: start from another, or from none.")
+    return network
+
+
 def _optimiser(network: Reconstruction, config: ReconstructionTraining) -> torch.optim.AdamW:
     trunk_lr = config.trunk_lr if config.pretrained and network.config.network == "lite0" else config.lr
     trunk = list(network.eyes.parameters())
@@ -168,6 +185,10 @@ def _step_loss(
     random: torch.Generator,
 ) -> tuple[Tensor, dict[str, float]]:
     images, labels, _ = training.batch(torch.randint(len(training), (config.batch,), generator=random))
+    if config.mirror:
+        turned = torch.rand(len(images), generator=random) < 0.5
+        images = torch.where(turned[:, None, None, None], images.flip(3), images)
+        labels = torch.where(turned[:, None], labels @ network.mirror, labels)
     truth = FaceParams.unpack(labels)
     damaged = round(config.augment * config.batch)
     if damaged:
