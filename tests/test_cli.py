@@ -354,6 +354,12 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     assert "torch 2." in capsys.readouterr().out
 
 
+def test_synth_with_packs_needs_some(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CROSSRIG_HOME", str(tmp_path / "home"))
+    assert "crossrig assets add" in refused(capsys, "synth", "--count", "2", "--packs", "0.5", "--outdir", str(tmp_path / "people"))
+    assert not (tmp_path / "people").exists()
+
+
 def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice: 'edti'" in refused(capsys, "edti")
     assert "required" in refused(capsys)

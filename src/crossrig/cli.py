@@ -409,14 +409,22 @@ def _synth_command(commands: Any) -> None:
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
     parser.add_argument("--style", choices=("photo", "toon"), default="photo", help="how they are drawn (default: photo)")
+    text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
+    parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")
 
 
 def _synth(options: argparse.Namespace) -> None:
+    from crossrig.data.packs import installed_packs
     from crossrig.data.synth import synthesise
+    from crossrig.data.wardrobe import Wardrobe
 
+    wardrobe = Wardrobe.of(installed_packs(), options.packs) if options.packs else None
     folder = make_folder(options.outdir)
-    print(synthesise(options.count, options.size, options.seed, folder, options.workers, options.style, options.first))
+    path = synthesise(
+        options.count, options.size, options.seed, folder, options.workers, options.style, options.first, wardrobe=wardrobe
+    )
+    print(path)
 
 
 # -- train ----------------------------------------------------------------------------------------------------------

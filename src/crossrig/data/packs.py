@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrig.data.geometry import HAIR, Floats, HeadSurface, HeadTemplate, Ints, Patch, mean_surface
+from crossrig.data.geometry import CLOTH, HAIR, Floats, HeadSurface, HeadTemplate, Ints, Patch, mean_surface
 from crossrig.errors import UserError
 
 #: Environment variable naming the folder of a person's own settings.
@@ -502,6 +502,46 @@ class PackHair:
             Patch(
                 vertices=points, faces=cards.faces, uv=cards.uv, colour=shade, tangent=_tangents(points, cards.faces, cards.uv),
                 rotation_weight=cards.rotation_weight, material=HAIR, opacity=opacity,
+            )
+        ]
+
+
+_CHIN: Final = -0.12  # metres below the middle of the head: what ends above it is a hat
+
+
+class PackClothes:
+    """Clothes of a pack on heads of one face model; what hangs below the shoulders the model does not have and the frame does not show.
+
+    `base_vertex` (V,) as in `hang`. Raises UserError when nothing of the item hangs on this face model.
+    """
+
+    def __init__(self, item: PackItem, template: HeadTemplate, base_vertex: NDArray[np.integer]) -> None:
+        self.item = item
+        self._base_vertex = np.asarray(base_vertex)
+        self._hanging, mesh = _loaded(item)
+        head = mean_surface(template)
+        placed = hang(self._hanging, head, self._base_vertex)
+        kept = np.isfinite(placed[mesh.faces]).all(axis=(1, 2))
+        if not kept.any():
+            raise UserError(f"{item.mhclo} hangs on parts of the body that the head model does not have.")
+        pairs = np.stack([mesh.faces[kept], mesh.uv_faces[kept]], axis=-1).reshape(-1, 2)
+        corners, faces = np.unique(pairs, axis=0, return_inverse=True)
+        self._source, self._faces = corners[:, 0], faces.reshape(-1, 3).astype(np.int32)
+        self._uv = mesh.uv[corners[:, 1]].astype(np.float32)
+        self.covers_shoulders = bool(placed[self._source, 1].min() < _CHIN)
+        # cloth goes where the nearest skin goes
+        nearest = [((head.vertices - point) ** 2).sum(axis=1).argmin() for point in placed[self._source]]
+        self._rotation_weight = template.rotation_weight[np.asarray(nearest)].astype(np.float32)
+
+    def on(self, head: HeadSurface, colour: tuple[float, float, float]) -> list[Patch]:
+        """Patches (material CLOTH) on a person, in one linear RGB colour."""
+        points = hang(self._hanging, head, self._base_vertex)[self._source]
+        shade = np.empty((len(points), 3), np.float32)
+        shade[:] = colour
+        return [
+            Patch(
+                vertices=points, faces=self._faces, uv=self._uv, colour=shade, tangent=_tangents(points, self._faces, self._uv),
+                rotation_weight=self._rotation_weight, material=CLOTH, opacity=np.ones(len(points), np.float32),
             )
         ]
 

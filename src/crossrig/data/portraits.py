@@ -62,6 +62,7 @@ from crossrig.render.camera import Camera
 from crossrig.render.zbuffer import raster_kernel
 
 if TYPE_CHECKING:
+    from crossrig.data.wardrobe import Wardrobe
     from crossrig.face3d.params import FaceParams
 
 Floats = NDArray[np.float32]
@@ -191,10 +192,17 @@ def hair_for(style: HairStyle, size: int) -> HairStyle:
     return replace(style, ribbons=ribbons, width=style.width * detail**-0.75, steps=steps)
 
 
-def accessories(person: Person, head: HeadSurface, size: int = 256) -> list[Patch]:
-    """Everything a person carries on the head surface, for a picture of `size` pixels: hair, brows, beard, clothes."""
-    hair = hair_for(person.hair, size)
-    patches = [*make_clothes(head, person.clothes, person.rng(3)), *grow_hair(head, hair, person.rng(4))]
+def accessories(person: Person, head: HeadSurface, size: int = 256, wardrobe: Wardrobe | None = None) -> list[Patch]:
+    """Everything a person carries on the head surface, for a picture of `size` pixels: hair, brows, beard, clothes.
+
+    `wardrobe`: packs that some people take hair and clothes from.
+    """
+    hair = wardrobe.hair_of(person, head) if wardrobe else None
+    clothes = wardrobe.clothes_of(person, head) if wardrobe else None
+    patches = [
+        *(make_clothes(head, person.clothes, person.rng(3)) if clothes is None else clothes),
+        *(grow_hair(head, hair_for(person.hair, size), person.rng(4)) if hair is None else hair),
+    ]
     patches += [grow_brows(head, person.brows, person.rng(5)), grow_lashes(head, person.brows, person.rng(6))]
     if person.beard is not None:
         patches += grow_beard(head, person.beard, person.rng(8))
@@ -358,15 +366,15 @@ def _encoding_curve() -> Floats:
 
 
 def render_portrait(
-    person: Person, size: int, supersample: int = 2, style: Literal["photo", "toon"] = "photo"
+    person: Person, size: int, supersample: int = 2, style: Literal["photo", "toon"] = "photo", wardrobe: Wardrobe | None = None
 ) -> NDArray[np.uint8]:
-    """Portrait (size, size, 3) uint8 sRGB. `supersample` samples per pixel and axis."""
+    """Portrait (size, size, 3) uint8 sRGB. `supersample` samples per pixel and axis; `wardrobe` as in `accessories`."""
     if style == "toon":
         from crossrig.data.styles import render_toon  # the styles build on this module
 
-        return render_toon(person, size, supersample)
+        return render_toon(person, size, supersample, wardrobe)
     head = head_surface(person)
-    scene = assemble(person, head, accessories(person, head, size))
+    scene = assemble(person, head, accessories(person, head, size, wardrobe))
     visible = look_at(scene, size * supersample)
     linear = shade_scene(person, scene, visible, merge=supersample == 2)
     backdrop = paint_backdrop(person.backdrop, size, person.rng(7))

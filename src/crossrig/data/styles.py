@@ -7,7 +7,7 @@ generator can keep the latent space of its parent.
 from __future__ import annotations
 
 from math import acos, exp, sqrt
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numba
 import numpy as np
@@ -20,6 +20,9 @@ from crossrig.data.portraits import SHADOW_EXTENT, Scene, Visible, accessories, 
 from crossrig.data.shader import A_AUX, A_COLOUR, A_NORMAL, A_TANGENT, disc_taps, lit_share, resolve, shadow_bounds
 from crossrig.render.camera import Camera
 from crossrig.render.harmonics import irradiances_at
+
+if TYPE_CHECKING:
+    from crossrig.data.wardrobe import Wardrobe
 
 _EYE_GROWTH: Final = 1.85
 _SHADOW_SPREAD: Final = 1.2
@@ -196,10 +199,10 @@ def toon_backdrop(person: Person, size: int) -> Floats:
     return np.asarray(np.broadcast_to(fall * pale.astype(np.float32), (size, size, 3)), dtype=np.float32).copy()
 
 
-def render_toon(person: Person, size: int, supersample: int = 2) -> NDArray[np.uint8]:
+def render_toon(person: Person, size: int, supersample: int = 2, wardrobe: Wardrobe | None = None) -> NDArray[np.uint8]:
     """The person as a toon: (size, size, 3) uint8 sRGB, same pose, expression and light as the photograph."""
     head = toon_head(head_surface(person))
-    scene = assemble(person, head, accessories(person, head, size))
+    scene = assemble(person, head, accessories(person, head, size, wardrobe))
     cut = np.isin(scene.material, (HAIR, BEARD))
     strands = np.unique(scene.faces[cut])
     # Thick hair is solid, thin stubble is left out.

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import cv2
 import numpy as np
@@ -27,6 +27,9 @@ from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.errors import UserError
 from crossrig.face3d.blocks import BLOCKS
+
+if TYPE_CHECKING:
+    from crossrig.data.wardrobe import Wardrobe
 
 Style = Literal["photo", "toon"]
 STYLES: Final[tuple[Style, ...]] = ("photo", "toon")
@@ -45,12 +48,12 @@ class Example:
     code: NDArray[np.float32]  # (CODE_SIZE,)
 
 
-def make_example(seed: int, index: int, size: int, style: Style) -> Example:
+def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardrobe | None = None) -> Example:
     """Portrait `index` of stream `seed`, size x size pixels."""
     code, detail_seed = sample_code(seed, index)
     someone = person(code, detail_seed)
     # Larger pictures have finer pixels already; fewer samples each keep the cost in bounds.
-    image = render_portrait(someone, size, supersample=2 if size <= 256 else 1, style=style)
+    image = render_portrait(someone, size, supersample=2 if size <= 256 else 1, style=style, wardrobe=wardrobe)
     # The encoder's own defaults are the fastest: naming a level gives up its quick filter.
     done, png = cv2.imencode(".png", image[:, :, ::-1])
     if not done:
@@ -58,8 +61,8 @@ def make_example(seed: int, index: int, size: int, style: Style) -> Example:
     return Example(png.tobytes(), np.concatenate([someone.blocks[name] for name in BLOCKS]), code)
 
 
-def _make_chunk(indices: range, seed: int, size: int, style: Style) -> list[Example]:
-    return [make_example(seed, index, size, style) for index in indices]
+def _make_chunk(indices: range, seed: int, size: int, style: Style, wardrobe: Wardrobe | None) -> list[Example]:
+    return [make_example(seed, index, size, style, wardrobe) for index in indices]
 
 
 @contextmanager
@@ -77,10 +80,12 @@ def _single_threads() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _chunks(count: int, first: int, seed: int, size: int, style: Style, workers: int) -> Iterator[list[Example]]:
+def _chunks(
+    count: int, first: int, seed: int, size: int, style: Style, workers: int, wardrobe: Wardrobe | None
+) -> Iterator[list[Example]]:
     """Chunks of examples in order."""
     ranges = [range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)]
-    make = partial(_make_chunk, seed=seed, size=size, style=style)
+    make = partial(_make_chunk, seed=seed, size=size, style=style, wardrobe=wardrobe)
     # Fresh processes, even a single one: matrix products round differently with the number of BLAS threads, which is one
     # in every worker whatever the parent uses; and forked ones can hang when the parent has used OpenMP threads.
     with _single_threads(), ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
@@ -106,12 +111,13 @@ def archive_name(count: int, size: int, seed: int, style: Style, first: int = 0)
 
 def synthesise(
     count: int, size: int, seed: int, outdir: Path | str, workers: int | None = None, style: Style = "photo", first: int = 0,
-    progress: bool = True,
+    progress: bool = True, wardrobe: Wardrobe | None = None,
 ) -> Path:  # fmt: skip
     """Write `count` labelled portraits (numbers first .. first+count-1 of stream `seed`) as a ZIP in `outdir`; returns its path.
 
     The ZIP holds uncompressed entries: PNGs `00000/img00000000.png` ..., `dataset.json` ({"labels": [[name, 213 numbers], ...]}, as
-    stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `workers`: processes (default: all cores);
+    stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `wardrobe`: registered packs that some
+    people take hair and clothes from. `workers`: processes (default: all cores);
     they are started afresh, so a script that calls this needs the usual `if __name__ == "__main__"`.
     Raises UserError for sizes or counts out of range, an unknown style, or when the archive exists already.
     """
@@ -145,7 +151,7 @@ def synthesise(
             zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive,
             tqdm(total=count, desc="portraits", unit="portrait", disable=not progress) as bar,
         ):
-            for chunk in _chunks(count, first, seed, size, style, workers):
+            for chunk in _chunks(count, first, seed, size, style, workers, wardrobe):
                 for example in chunk:
                     position = len(labels)
                     name = f"{position // 1000:05d}/img{position:08d}.png"

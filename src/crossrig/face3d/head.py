@@ -43,6 +43,7 @@ class HeadArrays:
     albedo_basis: Floats  # (48, V, 3)
     rotation_weight: Floats  # (V,)
     face_part: NDArray[np.uint8]  # (F,)
+    base_vertex: NDArray[np.int64]  # (V,) in MakeHuman's base mesh, -1 for none
     occlusion: Floats  # (V,)
     eye_direction: Floats  # (V, 3)
     regions: Mapping[str, NDArray[np.int64]]  # name -> vertex indices
@@ -53,7 +54,7 @@ class HeadArrays:
 def load_head(path: Path | str = HEAD_FILE) -> HeadArrays:
     """The arrays of the shipped head model, or of the one in `path`. Raises UserError for a file that is none."""
     arrays, _ = checkpoint.load_arrays(path)
-    for name in (*_FLOATS, "faces", "face_part", "landmark_index"):
+    for name in (*_FLOATS, "faces", "face_part", "base_vertex", "landmark_index"):
         if name not in arrays:
             raise UserError(f"The head model has no tensor '{name}'; rebuild it with scripts/build_face_model.py.")
 
@@ -61,6 +62,7 @@ def load_head(path: Path | str = HEAD_FILE) -> HeadArrays:
     return HeadArrays(
         **{name: arrays[name].astype(np.float32) for name in _FLOATS},
         faces=arrays["faces"].astype(np.int32), face_part=arrays["face_part"].astype(np.uint8),
+        base_vertex=arrays["base_vertex"].astype(np.int64),
         regions=MappingProxyType({name: array.astype(np.int64) for name, array in _named(arrays, "region.")}),
         controls=MappingProxyType({name: array.astype(np.float32) for name, array in _named(arrays, "control.")}),
         landmarks=MappingProxyType(landmarks),
