@@ -200,7 +200,7 @@ def test_bad_messages_are_answered_and_change_nothing(studio: Studio) -> None:
         page.say(ApplyLook("grin"))
         assert "the presets are" in page.wait_for(Problem).sentence
         page.say(UseExample("astronaut"))
-        assert "has a picture already" in page.wait_for(Problem).sentence
+        assert "open here already" in page.wait_for(Problem).sentence
         page.say(SetControls({"yaw": 1.0}, True))
         assert page.wait_for(Edited).values == {"yaw": 1.0}
 
@@ -219,7 +219,7 @@ def test_sessions_do_not_see_one_another(studio: Studio) -> None:
             assert np.array_equal(pixels(content)[500:], EXAMPLES[name].load().pixels[500:])  # below the head
     for guess in ("", "x", "../../etc/passwd", "A" * 32):
         status, content, _ = studio.request("GET", "/picture.png", session=guess)
-        assert (status, content.decode()) == (400, "This session is not known; load the page again.")
+        assert (status, content.decode()) == (400, "The page's secret is not known here; load the page again.")
 
 
 def test_the_whole_picture_can_be_shown(studio: Studio) -> None:

@@ -432,14 +432,21 @@ def _strand_axis(
     return along, high_nearer[along]
 
 
-def _prepare(hanging: Hanging, mesh: PackMesh, template: HeadTemplate, base_vertex: NDArray[np.integer]) -> _Cards:
-    head = mean_surface(template)
+def _corners(
+    hanging: Hanging, mesh: PackMesh, head: HeadSurface, base_vertex: NDArray[np.integer]
+) -> tuple[Floats, NDArray[np.int64], NDArray[np.int64]]:
+    """The part of a mesh that hangs on a head, split by texture: points (n,3), corners (n,2) = (vertex, texture corner), faces (F,3)."""
     placed = hang(hanging, head, base_vertex)
     keep = np.isfinite(placed[mesh.faces]).all(axis=(1, 2))
     pairs = np.stack([mesh.faces[keep], mesh.uv_faces[keep]], axis=-1).reshape(-1, 2)
     corners, faces = np.unique(pairs, axis=0, return_inverse=True)
-    faces = faces.reshape(-1, 3).astype(np.int64)
-    points, uv = placed[corners[:, 0]], mesh.uv[corners[:, 1]].copy()
+    return placed[corners[:, 0]], corners, faces.reshape(-1, 3).astype(np.int64)
+
+
+def _prepare(hanging: Hanging, mesh: PackMesh, template: HeadTemplate, base_vertex: NDArray[np.integer]) -> _Cards:
+    head = mean_surface(template)
+    points, corners, faces = _corners(hanging, mesh, head, base_vertex)
+    uv = mesh.uv[corners[:, 1]].copy()
     part = _components(faces, len(corners))
     scalp = head.vertices[np.asarray(template.regions["scalp"])]
     away = np.sqrt(np.asarray([((point - scalp) ** 2).sum(axis=1).min() for point in points])) if len(points) else np.zeros(0)
@@ -520,17 +527,14 @@ class PackClothes:
         self._base_vertex = np.asarray(base_vertex)
         self._hanging, mesh = _loaded(item)
         head = mean_surface(template)
-        placed = hang(self._hanging, head, self._base_vertex)
-        kept = np.isfinite(placed[mesh.faces]).all(axis=(1, 2))
-        if not kept.any():
+        points, corners, faces = _corners(self._hanging, mesh, head, self._base_vertex)
+        if not len(faces):
             raise UserError(f"{item.mhclo} hangs on parts of the body that the head model does not have.")
-        pairs = np.stack([mesh.faces[kept], mesh.uv_faces[kept]], axis=-1).reshape(-1, 2)
-        corners, faces = np.unique(pairs, axis=0, return_inverse=True)
-        self._source, self._faces = corners[:, 0], faces.reshape(-1, 3).astype(np.int32)
+        self._source, self._faces = corners[:, 0], faces.astype(np.int32)
         self._uv = mesh.uv[corners[:, 1]].astype(np.float32)
-        self.covers_shoulders = bool(placed[self._source, 1].min() < _CHIN)
+        self.covers_shoulders = bool(points[:, 1].min() < _CHIN)
         # cloth goes where the nearest skin goes
-        nearest = [((head.vertices - point) ** 2).sum(axis=1).argmin() for point in placed[self._source]]
+        nearest = [((head.vertices - point) ** 2).sum(axis=1).argmin() for point in points]
         self._rotation_weight = template.rotation_weight[np.asarray(nearest)].astype(np.float32)
 
     def on(self, head: HeadSurface, colour: tuple[float, float, float]) -> list[Patch]:

@@ -321,7 +321,7 @@ class Editor:
     def _begin(self, run: Callable[[], None]) -> None:
         with self.worker.changed:
             if self._subject is not None:
-                raise UserError("This session has a picture already; start a new one for another picture.")
+                raise UserError("A picture is open here already; start anew for another one.")
             if self._slow is not None or self._running is not None:
                 raise UserError("A picture is being taken in already; stop that first.")
             self._slow = _Slow(run)

@@ -156,7 +156,7 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
             raise UserError(f"More than {UPLOADS_A_MINUTE:g} files were sent within a minute; wait a little.")
         content = await _body(request, LARGEST_ZIP)
         if editor.has_picture:
-            raise UserError("This session has a picture already; start a new one for a project.")
+            raise UserError("A picture is open here already; start anew for a project.")
         async with decoding:
             await run_in_threadpool(editor.folder.unzip, content)
         editor.reopen()
@@ -293,7 +293,7 @@ async def _body(request: Request, limit: int) -> bytes:
 def _editor(sessions: Sessions, secret: str) -> Editor:
     editor = sessions.find(secret)
     if editor is None:
-        raise UserError("This session is not known; load the page again.")
+        raise UserError("The page's secret is not known here; load the page again.")
     return editor
 
 

@@ -32,7 +32,7 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Leave this session for another, or for a new one.
+   * Leave what is open for other work, or for something new.
    * @param {string | null} session
    * @returns {Promise<void>} done when the server has answered
    */
