@@ -27,6 +27,7 @@ from torch import Tensor
 from crossrig import checkpoint
 from crossrig.config import setting
 from crossrig.data.people import CODE_SIZE
+from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
 from crossrig.gan.generator import Generator
@@ -37,7 +38,7 @@ from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
-from crossrig.rig.weights import load_attributes, load_reconstruction, save_rig
+from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
 from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.pairs import Pairs, known_pairs
@@ -74,6 +75,7 @@ class ManipulationTraining:
     render_size: int = setting(0, "compare renders of this many pixels a side; 0: do not render")
     render_weight: float = setting(1.0, "compared renders")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
+    init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
     precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (train/precision.py)")
     seed: int = setting(3, "seed")
 
@@ -160,6 +162,8 @@ def train(
     for manipulator in networks.values():
         manipulator.set_populations(space.split(many), population)
     rig = Rig(predictor, networks, space, checkpoint.sha256(config.generator))
+    if config.init is not None:
+        _begin_with(rig, config.init)
     optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
     with Run.open(config.outdir, config) as run:
         step, tensors = run.latest() or (0, {})
@@ -198,6 +202,15 @@ def train(
     target = config.outdir / "manipulation.safetensors"
     save_rig(target, rig, {"steps": step, "seed": config.seed, "paired": pairs is not None})
     return target
+
+
+def _begin_with(rig: Rig, path: Path) -> None:
+    """Take every M of another rig, with the statistics of its populations. Raises UserError when the two do not edit the same layers."""
+    earlier = load_rig(path, rig.generator).manipulators_by_name()
+    if any(earlier[name].config != manipulator.config for name, manipulator in rig.manipulators_by_name().items()):
+        raise UserError(f"{path} edits other layers than those selected here: start from another rig, or from none.")
+    for name, manipulator in rig.manipulators_by_name().items():
+        manipulator.load_state_dict(earlier[name].state_dict())
 
 
 def _losses_of(
