@@ -35,8 +35,9 @@ from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import compose, head_motion
+from crossrig.inversion.detail import MovingHead, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
+from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
 from crossrig.packing import pack, unpack
@@ -54,6 +55,8 @@ DOMAINS: tuple[Domain, ...] = ("human", "toon")
 UNITS: Mapping[str, str] = {
     "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
 }  # fmt: skip
+#: Attributes whose edits move things; the others change what is seen of them.
+MOVING = ("pose", "shape", "expression")
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
 # An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
@@ -156,6 +159,7 @@ class _Subject:
     inversion: Inversion
     params: FaceParams
     fine: Tensor  # (1, 3, D, D): the head at the picture's own resolution where its detail is carried, or D = R
+    person: Tensor  # (1, 1, D, D): 1 where it shows the person, 0 where it shows the backdrop
 
 
 def _enlarge(image: Tensor, side: int) -> Tensor:
@@ -190,6 +194,7 @@ class EditSession:
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
+        self._heads: dict[int, MovingHead] = {}  # by the size of the picture; of the subject
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
@@ -222,11 +227,10 @@ class EditSession:
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
         side = min(max(cut.side, size), _FINEST) if self.effort.detail else size
         fine = to_tensor(crop(picture.pixels, framing, side).image).to(self.device)
-        # T reads codes of people as the generator makes them up. The code of a photograph is none of these, and the reconstruction network
-        # has learned to read photographs; drawings it has not.
-        params = networks.reconstruction.predict(fine) if domain == "human" else networks.rig.predict(inversion.s)
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine)
-        self._values = {}
+        # Not T(s): the code of a photograph or of somebody's drawing is none of those that T has learned to read.
+        params = networks.reconstruction.predict(fine)
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params))
+        self._values, self._heads = {}, {}
         return [*picture.notes, *notes]
 
     def memory(self) -> Memory:
@@ -258,7 +262,7 @@ class EditSession:
             except RuntimeError as error:
                 raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
         self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
-        self._values = {}
+        self._values, self._heads = {}, {}
 
     def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
@@ -322,27 +326,40 @@ class EditSession:
         """The parameters under the controls set so far."""
         return controls.apply(self._subject.params, self._values)
 
+    def _commands(self) -> dict[str, Tensor]:
+        """Attribute -> dP (1, n), for the attributes that the controls set so far change."""
+        start, goal = self._subject.params, self.edited_params
+        commands = {name: goal.attribute(name) - start.attribute(name) for name in ATTRIBUTES}
+        return {name: command for name, command in commands.items() if bool((command != 0).any())}
+
     @torch.no_grad()
-    def _generated(self, passes: int) -> Tensor:
-        """(1, 3, R, R): the generator's picture under the controls set so far."""
-        subject = self._subject
-        if not self._values:
-            return subject.inversion.image
-        goal = self.edited_params
-        commands = {name: goal.attribute(name) - subject.params.attribute(name) for name in ATTRIBUTES}
-        return subject.generator.synthesise(self.networks.rig.move(subject.inversion.s, commands, passes))
+    def _generated(self, commands: Mapping[str, Tensor], passes: int) -> Tensor:
+        """(1, 3, R, R): the generator's picture under commands."""
+        inversion = self._subject.inversion
+        if not commands:
+            return inversion.image
+        return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, passes))
 
     @torch.no_grad()
     def _edited(self, photograph: Tensor, passes: int) -> Tensor:
         """(1, 3, D, D): the head under the controls set so far, from the photograph (1, 3, D, D) and the generator's answer."""
-        subject = self._subject
         side = photograph.shape[-1]
+        commands = self._commands()
         if not self.effort.detail:
-            return _enlarge(self._generated(passes), side)
-        if not self._values:
+            return _enlarge(self._generated(commands, passes), side)
+        if not commands:
             return photograph
-        motion = head_motion(self.networks.model, subject.params, self.edited_params, side)
-        return compose(photograph, _enlarge(subject.inversion.image, side), _enlarge(self._generated(passes), side), motion)
+        edited = _enlarge(self._generated(commands, passes), side)
+        moving = {name: command for name, command in commands.items() if name in MOVING}
+        moved = edited if len(moving) == len(commands) else _enlarge(self._generated(moving, passes), side)
+        motion = self._moving_head(side).to(self.edited_params)
+        person = F.interpolate(self._subject.person, (side, side), mode="bilinear", align_corners=False)
+        return compose(photograph, person, moved, edited, motion)
+
+    def _moving_head(self, side: int) -> MovingHead:
+        if side not in self._heads:
+            self._heads[side] = MovingHead(self.networks.model, self._subject.params, side)
+        return self._heads[side]
 
     def _result(self) -> Tensor:
         """(1, 3, D, D): the edited head as it is put into the picture."""
@@ -353,7 +370,9 @@ class EditSession:
     def render(self) -> Pixels:
         """The picture with the edited head in it, (H, W, 3) uint8."""
         subject = self._subject
-        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._result()))
+        # The sheet of `inversion.detail` meets what is around it; the generator's own picture needs a wider seam.
+        feather = 0.06 if self.effort.detail else 0.16
+        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._result()), feather)
 
     def render_crop(self) -> Pixels:
         """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
@@ -365,7 +384,7 @@ class EditSession:
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
-        return to_pixels(self._generated(self.effort.passes))
+        return to_pixels(self._generated(self._commands(), self.effort.passes))
 
     def input_crop(self) -> Pixels:
         """The head as it was cut out of the picture, (R, R, 3) uint8."""
