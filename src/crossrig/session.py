@@ -337,6 +337,11 @@ class EditSession:
         return self._subject.cut
 
     @property
+    def generator(self) -> Generator:
+        """The generator that edits the picture: its domain's, or a copy tuned to it."""
+        return self._subject.generator
+
+    @property
     def params(self) -> FaceParams:
         """The parameters read from the picture."""
         return self._subject.params
@@ -376,6 +381,13 @@ class EditSession:
         if not commands:
             return inversion.image
         return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, passes))
+
+    @torch.no_grad()
+    def edited_code(self) -> Tensor:
+        """(1, S): the style code under the controls set so far; any generator fine-tuned from ours understands it."""
+        commands = self._commands()
+        code = self._subject.inversion.s
+        return self.networks.rig.move(code, commands, self.effort.passes) if commands else code
 
     @torch.no_grad()
     def _edited(self, photograph: Tensor, passes: int) -> Tensor:
