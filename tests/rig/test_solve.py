@@ -80,6 +80,15 @@ def test_what_is_not_dragged_stays_nearly(solver: LandmarkSolver) -> None:
     assert apart[LANDMARK_NAMES.index("mouth_outer_0")] < 0.4 * apart[LANDMARK_NAMES.index("mouth_outer_6")]
 
 
+def test_few_controls_move(solver: LandmarkSolver) -> None:
+    start = face()
+    variables = expression_variables(start)
+    found = solver.solve(start, variables, dragged(solver, start, "mouth_outer_6", 0.05, 0.07), HANDLES)
+    moved = {name for name, value in zip(variables.names, found.tolist(), strict=True) if value > 1e-3}
+    assert "mouthSmileLeft" in moved
+    assert len(moved) < 12
+
+
 def test_shape_follows_through_named_controls_from_what_is_set(solver: LandmarkSolver) -> None:
     values = {"jawWidth": 1.5, "noseLength": -1.0}
     start = face(**values)

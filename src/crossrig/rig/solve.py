@@ -8,12 +8,13 @@ Under a fixed pose a landmark is linear in expression and shape, and the camera 
 
 by a few damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963) on the controls that are free to move: one that stands at the end of
 its range and is pushed further is left out of the step (Bertsekas 1982, projected Newton). A step is taken only where it makes the sum
-smaller. The others keep a mouth from dragging a brow along; the size term takes, of all ways to get there, a short one.
+smaller. The others keep a mouth from dragging a brow along; the size term takes, of all ways to get there, a short one, which is one that
+moves every control a little. Those that move least are put back, and the rest solves again: a person can read what was set.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +32,11 @@ _KEEP = 0.02
 _SIZE: Mapping[str, float] = {"expression": 1e-5, "shape": 3e-5}
 """Weight of a squared change of a control, in squared half frames."""
 _STEPS = 8
+_ENOUGH = 1e-3
+"""Share of the sum below which a step that is gained ends the search: a hand moves on sixty times a second."""
+_FEWER = 0.12
+"""Change, as a share of the largest, below which a control is put back."""
+_ROUNDS = 3
 #: Directions of the shape that say who somebody is, and that no drag of a jaw should change.
 _PERSON = ("age", "gender", "weight", "muscle", "african", "asian", "caucasian")
 SHAPE_CONTROLS: tuple[str, ...] = tuple(
@@ -39,6 +45,10 @@ SHAPE_CONTROLS: tuple[str, ...] = tuple(
     if attribute == "shape" and (public := PUBLIC_NAMES.get(name, name)) not in _PERSON
 )
 """Controls that a drag of the shape moves."""
+
+
+Cost = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
+"""Values (n,) -> the sum, its gradient (n,) and the Gauss-Newton matrix (n, n), both halved."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,6 @@ class LandmarkSolver:
         start = variables.start.to(goal)
 
         def cost(v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-            """Of values (n,): the sum, its gradient (n,) and the Gauss-Newton matrix (n, n), both halved."""
             places, jacobian = project_with_slopes(base + torch.einsum("n,nrc->rc", v - start, slopes), slopes, self.camera)
             apart = places - goal
             total = (weight * apart.square()).sum() + size * (v - start).square().sum()
@@ -125,22 +134,13 @@ class LandmarkSolver:
             return total, gradient, matrix
 
         lower, upper = variables.lower.to(goal), variables.upper.to(goal)
-        v = torch.minimum(torch.maximum(start, lower), upper)
-        total, gradient, matrix = cost(v)
-        damping = 0.0
-        for _ in range(_STEPS):
-            free = ~(((v <= lower) & (gradient > 0)) | ((v >= upper) & (gradient < 0)))
-            if not bool(free.any()):
-                break
-            inner = matrix[free][:, free]
-            step = torch.zeros_like(v)
-            step[free] = torch.linalg.solve(inner + damping * torch.diag(inner.diagonal()), -gradient[free])
-            trial = torch.minimum(torch.maximum(v + step, lower), upper)
-            found = cost(trial)
-            if bool(found[0] < total):
-                v, (total, gradient, matrix), damping = trial, found, damping / 10
-            else:
-                damping = max(10 * damping, 0.1)
+        v = _descend(cost, start, lower, upper)
+        for _ in range(_ROUNDS - 1):
+            reach = (upper - lower).clamp(min=1e-9)
+            change = ((v - start) / reach).abs()
+            little = change < _FEWER * change.max()
+            lower, upper = torch.where(little, start, lower), torch.where(little, start, upper)
+            v = _descend(cost, start, lower, upper)
         return v
 
     def _world_slopes(self, face: FaceParams, variables: Variables) -> Tensor:
@@ -149,6 +149,31 @@ class LandmarkSolver:
         count = len(moved)
         rotation = face.rotation.to(self._mean).expand(count, 3)
         return pose(moved, rotation, torch.zeros(count, 3).to(self._mean), self._weight)
+
+
+def _descend(cost: Cost, start: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Gauss-Newton steps from ``start`` (n,) within ``lower`` and ``upper`` (n,); controls whose two ends are the same stay there."""
+    v = torch.minimum(torch.maximum(start, lower), upper)
+    total, gradient, matrix = cost(v)
+    damping = 0.0
+    for _ in range(_STEPS):
+        free = (lower < upper) & ~(((v <= lower) & (gradient > 0)) | ((v >= upper) & (gradient < 0)))
+        if not bool(free.any()):
+            break
+        inner = matrix[free][:, free]
+        step = torch.zeros_like(v)
+        step[free] = torch.linalg.solve(inner + damping * torch.diag(inner.diagonal()), -gradient[free])
+        trial = torch.minimum(torch.maximum(v + step, lower), upper)
+        found = cost(trial)
+        gain = float(total - found[0])
+        if gain > 0:
+            done = gain < _ENOUGH * float(total)
+            v, (total, gradient, matrix), damping = trial, found, damping / 10
+            if done:
+                break
+        else:
+            damping = max(10 * damping, 0.1)
+    return v
 
 
 def project_with_slopes(points: Tensor, slopes: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
