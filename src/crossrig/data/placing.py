@@ -7,7 +7,6 @@ in the plane), and the pose that leaves least, turned no further than it must be
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,27 +64,25 @@ def framing_of_points(points: Sequence[Sequence[float]] | NDArray[np.floating], 
     camera = camera or Camera()
     head = five_points(model)
     wanted = given[:, 0] - 1j * given[:, 1]  # y up, as the camera has it
-    best = (math.inf, 0j, 0j)
-    for yaw in _YAWS:
-        for pitch in _PITCHES:
-            angles = torch.deg2rad(torch.tensor([pitch, yaw, 0.0], dtype=torch.float64))
-            seen = camera.project_array(head @ rotation_matrix(angles).numpy().T)
-            scale, shift, left_over = _similarity(seen[:, 0] + 1j * seen[:, 1], wanted)
-            cost = left_over + _UPRIGHT * ((yaw / 60.0) ** 2 + (pitch / 28.0) ** 2)
-            if cost < best[0]:
-                best = (cost, scale, shift)
-    _, scale, shift = best
+    pitches, yaws = (angles.ravel() for angles in np.meshgrid(_PITCHES, _YAWS))  # (P,) each
+    angles = torch.deg2rad(torch.from_numpy(np.stack([pitches, yaws, np.zeros_like(yaws)], axis=1)))
+    seen = camera.project_array(np.einsum("pij,vj->pvi", rotation_matrix(angles).numpy(), head))  # (P, 5, 3)
+    scale, shift, left_over = _similarities(seen[..., 0] + 1j * seen[..., 1].astype(np.float64), wanted)
+    cost = left_over + _UPRIGHT * ((yaws / 60.0) ** 2 + (pitches / 28.0) ** 2)
+    best = int(cost.argmin())
     # the head's origin lies in the middle of the camera's picture, whatever the pose
-    return Framing(float(shift.real), float(-shift.imag), float(abs(scale)))
+    return Framing(float(shift[best].real), float(-shift[best].imag), float(abs(scale[best])))
 
 
-def _similarity(source: NDArray[np.complexfloating], goal: NDArray[np.complexfloating]) -> tuple[complex, complex, float]:
-    """a, b of the nearest ``a * source + b`` to ``goal`` (n,), and what is left of the goal's spread, squared."""
-    middle_source, middle_goal = source.mean(), goal.mean()
-    x, y = source - middle_source, goal - middle_goal
-    scale = complex(np.vdot(x, y) / np.vdot(x, x).real)
-    left_over = float((np.abs(y - scale * x) ** 2).sum() / (np.abs(y) ** 2).sum())
-    return scale, complex(middle_goal - scale * middle_source), left_over
+def _similarities(
+    sources: NDArray[np.complexfloating], goal: NDArray[np.complexfloating]
+) -> tuple[NDArray[np.complexfloating], NDArray[np.complexfloating], NDArray[np.floating]]:
+    """For each of ``sources`` (P, n): a, b of the nearest ``a * source + b`` to ``goal`` (n,), and what is left of its spread, squared."""
+    middles, middle = sources.mean(axis=1), goal.mean()
+    x, y = sources - middles[:, None], goal - middle
+    scale = (x.conj() * y).sum(axis=1) / (np.abs(x) ** 2).sum(axis=1)
+    left_over = (np.abs(y - scale[:, None] * x) ** 2).sum(axis=1) / (np.abs(y) ** 2).sum()
+    return scale, middle - scale * middles, left_over
 
 
 def read_points(text: str) -> NDArray[np.float64]:
