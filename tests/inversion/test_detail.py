@@ -169,6 +169,17 @@ def test_no_ghost_stays_where_the_head_was(model: FaceModel) -> None:
     assert float(ghost.mean()) < 0.1 * float((photograph - backdrop).abs().mean(1, keepdim=True)[left].mean())
 
 
+def test_the_backdrop_stays_where_it_is(model: FaceModel) -> None:
+    before, after = turned(x=-0.02), turned(x=0.02)
+    old, new = (render_face(model, params, SIZE) for params in (before, after))
+    stripes = torch.where(torch.arange(SIZE) % 8 < 4, 0.6, -0.6).expand(1, 3, SIZE, SIZE)
+    photograph = old.over(stripes)
+    composed = compose(photograph, old.alpha, new.over(stripes), new.over(stripes), head_motion(model, before, after, SIZE))
+    near = torch.nn.functional.max_pool2d(torch.maximum(old.alpha, new.alpha), 25, 1, 12) > 0.5
+    wall = (near & (torch.nn.functional.max_pool2d(torch.maximum(old.alpha, new.alpha), 7, 1, 3) < 0.01)).expand_as(stripes)
+    assert float((composed - stripes).abs()[wall].mean()) < 0.05
+
+
 def test_nothing_moves_at_the_border_of_the_picture(model: FaceModel) -> None:
     flow = head_motion(model, turned(), turned(30.0), SIZE).flow
     border = torch.ones(SIZE, SIZE, dtype=torch.bool)
