@@ -9,7 +9,7 @@ Two measurements, each a table attribute -> layer -> score:
         changes in the picture (in population spreads, by the reconstruction network).
 
 The paper's thresholds are not published. Ours: a layer belongs to an attribute when its score is at least `share` of the best layer's
-(default 0.25), and never fewer than `least` layers. toRGB layers are never candidates.
+(default 0.15), and never fewer than `least` layers. toRGB layers are never candidates.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from crossrig.rig.units import MEASURED_BLOCK, Units
 Scores = dict[str, dict[str, float]]
 
 #: Layers scoring at least this share of the best layer's score are selected.
-SHARE = 0.25
+SHARE = 0.15
 
 
 def editable(space: StyleSpace) -> tuple[str, ...]:

@@ -148,11 +148,11 @@ def train(
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
     model = model or FaceModel.load()
-    if config.image_batch:
+    if config.image_batch or (pairs is None and config.paired_people):
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
     wanted = pairs is None and config.paired_people and config.paired_weight
-    if wanted and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
-        pairs = known_pairs(generator, config.paired_people)
+    if wanted and network is not None and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
+        pairs = known_pairs(generator, network, config.paired_people)
     space = generator.style_space
     layers = layers or load_selection(config.layers, space)
     torch.manual_seed(config.seed)
