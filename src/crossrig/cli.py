@@ -62,6 +62,7 @@ RECIPES: Mapping[str, Recipe] = {
     "attributes": Recipe("crossrig.train.attributes", "AttributesTraining", "T: style code -> face parameters"),
     "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
     "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),
+    "stylerig": Recipe("crossrig.train.stylerig", "StyleRigTraining", "StyleRig, a baseline for M and a probe for the layers"),
     "toon": Recipe("crossrig.train.toon", "ToonTraining", "a child generator in the toon domain"),
     "detector": Recipe("crossrig.train.detector", "DetectorTraining", "finder of drawn faces"),
 }  # fmt: skip
