@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.baselines.latents import Space, latents_of
-from crossrig.rig.baselines.stylerig import StyleRigEditor
+from crossrig.rig.baselines.stylerig import RigNet, StyleRigEditor
 from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses
 from crossrig.rig.units import Units
@@ -81,6 +82,27 @@ def test_the_reconstruction_loss_teaches_stillness(folder: Path, tmp_path: Path,
         with torch.no_grad():
             moved.append(float((editor(styles, "albedo", torch.zeros(32, 48)) - styles).norm()))
     assert moved[0] < 0.7 * moved[1]
+
+
+@pytest.mark.parametrize("attribute", ["pose", "albedo"])
+def test_every_code_is_commanded_its_own_values_and_its_partners(
+    attribute: str, folder: Path, tmp_path: Path, tiny_model: FaceModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[tuple[torch.Tensor, torch.Tensor]] = []
+    moves = RigNet.moves
+
+    def noted(network: RigNet, parts: Any, own: torch.Tensor, command: torch.Tensor) -> Any:
+        if network.config.attribute == attribute:
+            commands.append((own, command))
+        return moves(network, parts, own, command)
+
+    monkeypatch.setattr(RigNet, "moves", noted)
+    stylerig.train(replace(settings(folder, tmp_path / "run", "s", 1), batch=6), model=tiny_model)
+    (own, idle), (again, command) = commands
+    assert torch.equal(own, again)
+    assert not idle.any()
+    # Both ways: the first three take over the last three's, and these theirs.
+    torch.testing.assert_close(own + command, torch.cat([own[3:], own[:3]]), atol=1e-5, rtol=1e-5)
 
 
 def test_all_terms_are_there(folder: Path, tmp_path: Path, tiny_model: FaceModel) -> None:

@@ -130,7 +130,7 @@ def train(
             step += 1
             seconds = spent + time.monotonic() - began
             progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
-            run.progress(step, round(step / min(progress, 1.0)), loss=sum(shown.values()))
+            run.progress(step, round(step / progress), loss=sum(shown.values()))
             if step % 50 == 0 or progress >= 1.0:
                 run.log(step, **shown)
             if run.due(120) or progress >= 1.0:
