@@ -9,9 +9,9 @@ import torch
 from PIL import Image
 
 from crossrig import assets
-from crossrig.demo import EDITS, from_own_yaw, make_sheet, subjects
+from crossrig.demo import EDITS, for_face, make_sheet, subjects
 from crossrig.face3d.controls import check_value
-from crossrig.face3d.params import FaceParams
+from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
 from crossrig.session import Effort, Networks
 
 
@@ -32,8 +32,17 @@ def test_edits_are_within_their_ranges() -> None:
 @pytest.mark.parametrize(("own", "asked", "expected"), [(10.0, 20.0, 30.0), (-50.0, -20.0, -60.0)])
 def test_turns_are_counted_from_the_pose_of_the_picture(own: float, asked: float, expected: float) -> None:
     params = FaceParams.neutral().replace(rotation=torch.deg2rad(torch.tensor([[3.0, own, 5.0]])))
-    assert from_own_yaw({"yaw": asked, "smile": 0.5}, params) == pytest.approx({"yaw": expected, "smile": 0.5})
-    assert from_own_yaw({"smile": 0.5}, params) == {"smile": 0.5}
+    caption = next(caption for caption, values in EDITS.items() if values.get("yaw") == asked)
+    assert for_face(caption, params) == (caption, pytest.approx({"yaw": expected}))
+
+
+@pytest.mark.parametrize(("weight", "caption"), [(0.1, "smile"), (0.95, "no smile")])
+def test_who_smiles_already_is_asked_to_stop(weight: float, caption: str) -> None:
+    expression = torch.zeros(1, len(EXPRESSION_UNITS))
+    expression[0, [EXPRESSION_UNITS.index("mouthSmileLeft"), EXPRESSION_UNITS.index("mouthSmileRight")]] = weight
+    found, values = for_face("smile", FaceParams.neutral().replace(expression=expression))
+    assert found == caption
+    assert abs(values["smile"] - weight) > 0.5
 
 
 def test_sheet_and_pictures_are_written(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

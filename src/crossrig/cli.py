@@ -105,6 +105,7 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _sample_command(commands)
     _synth_command(commands)
     _train_command(commands, words)
+    _rig_command(commands, words)
     _import_command(commands)
     _export_command(commands)
     _eval_command(commands)
@@ -134,6 +135,7 @@ def _edit_command(commands: Any) -> None:
         "--domain", choices=("human", "toon", "auto"), default="auto",
         help="whose generator edits it; auto tries all and takes the one that comes nearest (default: auto)",
     )  # fmt: skip
+    parser.add_argument("--model", metavar="NAME", help="edit with a generator of your own that `crossrig rig` has rigged")
     for angle, meaning in (("yaw", "to the face's own left"), ("pitch", "up"), ("roll", "counter-clockwise")):
         parser.add_argument(f"--{angle}", type=float, metavar="DEGREES", help=f"turn the head: positive is {meaning}")
     parser.add_argument(
@@ -153,10 +155,11 @@ def _add_common(parser: Parser) -> None:
 
 
 def _edit(options: argparse.Namespace) -> None:
+    from crossrig import models
     from crossrig.data.metadata import DigitalSource, check_destination, save_picture
     from crossrig.data.pictures import read_picture
     from crossrig.face3d import controls
-    from crossrig.session import EditSession, Effort
+    from crossrig.session import EditSession, Effort, Networks
     from crossrig.sheets import contact_sheet
     from crossrig.train.memory import keep_freed_memory
 
@@ -179,8 +182,13 @@ def _edit(options: argparse.Namespace) -> None:
         _at_least(options.tuning_steps, 0, "--tuning-steps", effort.tuning_steps),
         effort.passes,
     )
+    networks = None
+    if options.model is not None:
+        if options.domain != "auto":
+            raise UserError("--model brings its own domain: leave --domain out.")
+        networks = Networks.of_model(models.load(options.model), device)
     keep_freed_memory()
-    session = EditSession(options.domain, device, effort=effort, progress=None if options.json else _show_progress)
+    session = EditSession(options.domain, device, networks, effort, None if options.json else _show_progress)
     notes = session.set_image(picture)
     session.edit(values)
     edited = session.render()
@@ -465,6 +473,29 @@ def _train(options: argparse.Namespace) -> None:
     if options.recipe == "judge" and not hasattr(options, "outdir") and base is None:
         options.outdir = "runs/judge"
     print(train(from_options(settings, options, base)))
+
+
+# -- rig ------------------------------------------------------------------------------------------------------------
+
+
+def _rig_command(commands: Any, words: Sequence[str]) -> None:
+    parser = _add(
+        commands, "rig", _rig, "Rig a generator of faces: train T and M for it, measure them, and make one file that `edit --model` takes.",
+        "A rigging that was interrupted continues when the same command is given again.\n\n"
+        "example:\n  crossrig import generator ffhq.pkl -o ffhq.safetensors\n"
+        "  crossrig rig ffhq.safetensors --name ffhq --device cuda\n  crossrig edit photo.jpg -o out.png --model ffhq --yaw 25",
+    )  # fmt: skip
+    parser.add_argument("generator", type=Path, metavar="GENERATOR", help="generator.safetensors, trained here or imported")
+    if list(words[:1]) == ["rig"]:
+        from crossrig.train.rig import RigTraining
+
+        add_options(parser, RigTraining, leave_out=("generator",))
+
+
+def _rig(options: argparse.Namespace) -> None:
+    from crossrig.train.rig import RigTraining, train
+
+    print(train(from_options(RigTraining, options)))
 
 
 # -- import and export ----------------------------------------------------------------------------------------------

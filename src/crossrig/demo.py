@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.data.pictures import Picture, from_array, read_picture
 from crossrig.face3d import controls
-from crossrig.face3d.params import FaceParams
+from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
 from crossrig.metrics.angles import ANGLES
-from crossrig.session import Domain, EditSession, Effort, Networks
+from crossrig.session import EditSession, Effort, Networks
 from crossrig.sheets import contact_sheet
 
 Pixels = NDArray[np.uint8]
@@ -27,14 +27,14 @@ class Subject:
 
     caption: str
     picture: Picture
-    domain: Domain
+    domain: str
 
 
-#: Caption -> controls, as on the command line; `yaw` is added to what was read from the picture.
+#: Caption -> controls, as on the command line; `yaw` is added to what was read from the picture, and who smiles already is asked to stop.
 EDITS: Mapping[str, Mapping[str, float]] = {
     "turned left": {"yaw": 20.0},
     "turned right": {"yaw": -20.0},
-    "smile": {"smile": 0.9},
+    "smile": {"smile": 1.0},
     "laugh": {"laugh": 1.0},
     "other shape": {"jawWidth": 2.0, "noseLength": 2.0, "lipFullness": 1.5},
     "other skin": {"skinTone": 1.3},
@@ -54,13 +54,17 @@ def subjects() -> list[Subject]:
     ]
 
 
-def from_own_yaw(values: Mapping[str, float], params: FaceParams) -> dict[str, float]:
-    """Controls with the yaw counted from that of a face, within what the control takes."""
-    if "yaw" not in values:
-        return dict(values)
-    control = controls.CONTROLS["yaw"]
-    yaw = math.degrees(float(params.rotation[0, ANGLES.index("yaw")])) + values["yaw"]
-    return {**values, "yaw": min(max(yaw, control.minimum), control.maximum)}
+def for_face(caption: str, params: FaceParams) -> tuple[str, dict[str, float]]:
+    """An entry of EDITS as it suits a face (parameters of batch 1): its caption, and its controls within what they take."""
+    values = dict(EDITS[caption])
+    if "yaw" in values:
+        control = controls.CONTROLS["yaw"]
+        yaw = math.degrees(float(params.rotation[0, ANGLES.index("yaw")])) + values["yaw"]
+        values["yaw"] = min(max(yaw, control.minimum), control.maximum)
+    corners = [EXPRESSION_UNITS.index(f"mouthSmile{side}") for side in ("Left", "Right")]
+    if "smile" in values and float(params.expression[0, corners].mean()) > 0.8 * values["smile"]:
+        return f"no {caption}", {"smile": 0.1}
+    return caption, values
 
 
 def make_sheet(
@@ -79,9 +83,10 @@ def make_sheet(
         session.set_image(subject.picture)
         faces = [(subject.caption, session.input_crop()), (f"inversion ({session.domain})", session.inverted_crop())]
         models = [("", np.full_like(session.input_crop(), 255)), ("3D model", session.rendering_of_model())]
-        for caption, values in EDITS.items():
+        for edit in EDITS:
+            caption, values = for_face(edit, session.params)
             session.reset()
-            session.edit(from_own_yaw(values, session.params))
+            session.edit(values)
             faces.append((caption, session.render_crop()))
             models.append(("", session.rendering_of_model()))
             name = f"{subject.caption}-{caption.replace(' ', '-')}.png"

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,10 +35,12 @@ from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import compose, head_motion
+from crossrig.inversion.detail import MovingHead, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
+from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.models import Model
 from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
@@ -47,13 +49,14 @@ from crossrig.rig.units import MEASURED_BLOCK, Units
 from crossrig.rig.weights import load_reconstruction, load_rig
 
 Pixels = NDArray[np.uint8]
-Domain = Literal["human", "toon"]
-
-DOMAINS: tuple[Domain, ...] = ("human", "toon")
+#: The domains that ship; a model of one's own brings its own.
+DOMAINS: tuple[str, ...] = ("human", "toon")
 #: What the distance of each attribute is measured in.
 UNITS: Mapping[str, str] = {
     "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
 }  # fmt: skip
+#: Attributes whose edits move things; the others change what is seen of them.
+MOVING = ("pose", "shape", "expression")
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
 # An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
@@ -81,7 +84,7 @@ class Effort:
 class Networks:
     """The networks of a session. ``Networks.shipped()`` loads those of the package; tests and other surfaces bring their own."""
 
-    generators: Mapping[Domain, Generator]
+    generators: Mapping[str, Generator]
     rig: Rig
     reconstruction: Reconstruction
     judge: Reconstruction
@@ -90,7 +93,7 @@ class Networks:
     perceptual: PerceptualDistance
 
     @classmethod
-    def shipped(cls, domain: Domain | Literal["auto"], device: str = "cpu") -> Networks:
+    def shipped(cls, domain: str, device: str = "cpu") -> Networks:
         """Load what ``domain`` needs. Raises :class:`UserError` naming what is missing and how to get it."""
         wanted = DOMAINS if domain == "auto" else (domain,)
         if domain == "auto" and assets.find("generator-toon") is None:
@@ -98,12 +101,22 @@ class Networks:
         generators = {name: load_generator(assets.require(f"generator-{name}")) for name in wanted}
         human = checkpoint.sha256(assets.require("generator-human"))
         encoder = assets.find("encoder")
+        rig = load_rig(assets.require("manipulation"), human)
+        return cls._with_readers(generators, rig, load_encoder(encoder) if encoder else None, device)
+
+    @classmethod
+    def of_model(cls, model: Model, device: str = "cpu") -> Networks:
+        """Those of a model of one's own, which is the only domain then. Raises :class:`UserError` as :meth:`shipped` does."""
+        return cls._with_readers({model.name: model.generator}, model.rig, model.encoder, device)
+
+    @classmethod
+    def _with_readers(cls, generators: Mapping[str, Generator], rig: Rig, encoder: Encoder | None, device: str) -> Networks:
         networks = cls(
             generators,
-            load_rig(assets.require("manipulation"), human),
+            rig,
             load_reconstruction(assets.require("reconstruction")),
             load_reconstruction(assets.require("judge")),
-            load_encoder(encoder) if encoder else None,
+            encoder,
             FaceModel.load(assets.require("head")),
             PerceptualDistance(),
         )
@@ -151,11 +164,12 @@ class _Subject:
     picture: Picture
     cut: Crop
     target: Tensor  # (1, 3, R, R)
-    domain: Domain
+    domain: str
     generator: Generator  # the domain's, or a copy tuned to the picture
     inversion: Inversion
     params: FaceParams
     fine: Tensor  # (1, 3, D, D): the head at the picture's own resolution where its detail is carried, or D = R
+    person: Tensor  # (1, 1, D, D): 1 where it shows the person, 0 where it shows the backdrop
 
 
 def _enlarge(image: Tensor, side: int) -> Tensor:
@@ -170,7 +184,7 @@ class EditSession:
 
     def __init__(
         self,
-        domain: Domain | Literal["auto"] = "auto",
+        domain: str = "auto",
         device: str = "cpu",
         networks: Networks | None = None,
         effort: Effort | None = None,
@@ -181,15 +195,17 @@ class EditSession:
         ``domain="auto"``: the picture is inverted a little in every domain, and the one whose generator comes nearer, in perceptual
         distance, is taken.
         """
-        if domain not in (*DOMAINS, "auto"):
-            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(DOMAINS)} and auto.')
-        self.domain_wanted: Domain | Literal["auto"] = domain
+        known = DOMAINS if networks is None else tuple(networks.generators)
+        if domain not in (*known, "auto"):
+            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(known)} and auto.')
+        self.domain_wanted = domain
         self.device = device
         self.effort = effort or Effort()
         self.networks = networks if networks is not None else Networks.shipped(domain, device)
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
+        self._heads: dict[int, MovingHead] = {}  # by the size of the picture; of the subject
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
@@ -222,11 +238,10 @@ class EditSession:
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
         side = min(max(cut.side, size), _FINEST) if self.effort.detail else size
         fine = to_tensor(crop(picture.pixels, framing, side).image).to(self.device)
-        # T reads codes of people as the generator makes them up. The code of a photograph is none of these, and the reconstruction network
-        # has learned to read photographs; drawings it has not.
-        params = networks.reconstruction.predict(fine) if domain == "human" else networks.rig.predict(inversion.s)
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine)
-        self._values = {}
+        # Not T(s): the code of a photograph or of somebody's drawing is none of those that T has learned to read.
+        params = networks.reconstruction.predict(fine)
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params))
+        self._values, self._heads = {}, {}
         return [*picture.notes, *notes]
 
     def memory(self) -> Memory:
@@ -258,9 +273,9 @@ class EditSession:
             except RuntimeError as error:
                 raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
         self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
-        self._values = {}
+        self._values, self._heads = {}, {}
 
-    def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
+    def _choose_domain(self, target: Tensor) -> tuple[str, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
         if len(self.networks.generators) == 1:
             return next(iter(self.networks.generators)), None
@@ -291,7 +306,7 @@ class EditSession:
         return self._found
 
     @property
-    def domain(self) -> Domain:
+    def domain(self) -> str:
         """The domain the picture is edited in."""
         return self._subject.domain
 
@@ -322,27 +337,40 @@ class EditSession:
         """The parameters under the controls set so far."""
         return controls.apply(self._subject.params, self._values)
 
+    def _commands(self) -> dict[str, Tensor]:
+        """Attribute -> dP (1, n), for the attributes that the controls set so far change."""
+        start, goal = self._subject.params, self.edited_params
+        commands = {name: goal.attribute(name) - start.attribute(name) for name in ATTRIBUTES}
+        return {name: command for name, command in commands.items() if bool((command != 0).any())}
+
     @torch.no_grad()
-    def _generated(self, passes: int) -> Tensor:
-        """(1, 3, R, R): the generator's picture under the controls set so far."""
-        subject = self._subject
-        if not self._values:
-            return subject.inversion.image
-        goal = self.edited_params
-        commands = {name: goal.attribute(name) - subject.params.attribute(name) for name in ATTRIBUTES}
-        return subject.generator.synthesise(self.networks.rig.move(subject.inversion.s, commands, passes))
+    def _generated(self, commands: Mapping[str, Tensor], passes: int) -> Tensor:
+        """(1, 3, R, R): the generator's picture under commands."""
+        inversion = self._subject.inversion
+        if not commands:
+            return inversion.image
+        return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, passes))
 
     @torch.no_grad()
     def _edited(self, photograph: Tensor, passes: int) -> Tensor:
         """(1, 3, D, D): the head under the controls set so far, from the photograph (1, 3, D, D) and the generator's answer."""
-        subject = self._subject
         side = photograph.shape[-1]
+        commands = self._commands()
         if not self.effort.detail:
-            return _enlarge(self._generated(passes), side)
-        if not self._values:
+            return _enlarge(self._generated(commands, passes), side)
+        if not commands:
             return photograph
-        motion = head_motion(self.networks.model, subject.params, self.edited_params, side)
-        return compose(photograph, _enlarge(subject.inversion.image, side), _enlarge(self._generated(passes), side), motion)
+        edited = _enlarge(self._generated(commands, passes), side)
+        moving = {name: command for name, command in commands.items() if name in MOVING}
+        moved = edited if len(moving) == len(commands) else _enlarge(self._generated(moving, passes), side)
+        motion = self._moving_head(side).to(self.edited_params)
+        person = F.interpolate(self._subject.person, (side, side), mode="bilinear", align_corners=False)
+        return compose(photograph, person, moved, edited, motion)
+
+    def _moving_head(self, side: int) -> MovingHead:
+        if side not in self._heads:
+            self._heads[side] = MovingHead(self.networks.model, self._subject.params, side)
+        return self._heads[side]
 
     def _result(self) -> Tensor:
         """(1, 3, D, D): the edited head as it is put into the picture."""
@@ -353,7 +381,9 @@ class EditSession:
     def render(self) -> Pixels:
         """The picture with the edited head in it, (H, W, 3) uint8."""
         subject = self._subject
-        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._result()))
+        # The sheet of `inversion.detail` meets what is around it; the generator's own picture needs a wider seam.
+        feather = 0.06 if self.effort.detail else 0.16
+        return paste_back(subject.picture.pixels, subject.cut, to_pixels(self._result()), feather)
 
     def render_crop(self) -> Pixels:
         """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
@@ -365,7 +395,7 @@ class EditSession:
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
-        return to_pixels(self._generated(self.effort.passes))
+        return to_pixels(self._generated(self._commands(), self.effort.passes))
 
     def input_crop(self) -> Pixels:
         """The head as it was cut out of the picture, (R, R, 3) uint8."""

@@ -62,13 +62,13 @@ def test_up_in_the_camera_is_up_in_the_picture() -> None:
 def test_pasting_the_crop_itself_back_changes_nothing(noise: np.ndarray) -> None:
     for framing in (Framing(60, 40, 20), Framing(5, 80, 30)):
         cut = crop(noise, framing, round(2 * framing.half))
-        assert np.array_equal(paste_back(noise, cut, cut.image), noise)
+        assert np.array_equal(paste_back(noise, cut, cut.image, 0.16), noise)
 
 
 def test_paste_back_replaces_the_middle_and_keeps_the_border(noise: np.ndarray) -> None:
     cut = crop(noise, Framing(60, 45, 30), 32)
     white = np.full((32, 32, 3), 255, np.uint8)
-    result = paste_back(noise, cut, white)
+    result = paste_back(noise, cut, white, 0.16)
     assert (result[35:55, 50:70] == 255).all()
     outside = np.ones(noise.shape[:2], bool)
     outside[15:75, 30:90] = False
@@ -79,7 +79,7 @@ def test_paste_back_replaces_the_middle_and_keeps_the_border(noise: np.ndarray) 
 
 def test_paste_back_outside_the_picture_is_harmless(noise: np.ndarray) -> None:
     cut = crop(noise, Framing(-500, -500, 20), 16)
-    assert np.array_equal(paste_back(noise, cut, cut.image), noise)
+    assert np.array_equal(paste_back(noise, cut, cut.image, 0.16), noise)
 
 
 def test_tensor_and_back(noise: np.ndarray) -> None:

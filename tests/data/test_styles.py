@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from crossrig.data import portraits
-from crossrig.data.geometry import EYE
+from crossrig.data.geometry import EYE, HAIR
 from crossrig.data.people import Person, sample_person
-from crossrig.data.styles import render_toon, toon_backdrop, toon_head
+from crossrig.data.styles import combed, render_toon, toon_backdrop, toon_head
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +62,39 @@ def test_toons_are_flatter_than_photographs() -> None:
 
 def test_backdrops_are_pale(someone: Person) -> None:
     assert toon_backdrop(someone, 16).min() > 0.15
+
+
+def test_hair_is_one_mass_with_a_smooth_outline() -> None:
+    """Combing moves the outline a little, and makes it much shorter."""
+    curly = max((sample_person(3, index) for index in range(12)), key=lambda who: outline_length(hair_of(who, combed_too=False)))
+    before, after = (hair_of(curly, combed_too) for combed_too in (False, True))
+    assert outline_length(after) < 0.6 * outline_length(before)
+    assert after.sum() == pytest.approx(before.sum(), rel=0.15)
+
+
+def test_what_hair_leaves_free_is_what_is_behind_it() -> None:
+    who = next(who for who in (sample_person(3, index) for index in range(12)) if outline_length(hair_of(who, False)) > 600)
+    scene = portraits.assemble(who, toon_head(portraits.head_surface(who)), portraits.accessories(who, portraits.head_surface(who), 64))
+    visible = portraits.look_at(scene, 128)
+    smooth = combed(scene, visible)
+    freed = (kinds(scene, visible) == HAIR) & (kinds(scene, smooth) != HAIR)
+    assert freed.any()
+    assert (smooth.depth[freed] >= visible.depth[freed]).all()
+    untouched = (kinds(scene, visible) != HAIR) & (kinds(scene, smooth) != HAIR)
+    assert np.array_equal(smooth.triangle[untouched], visible.triangle[untouched])
+
+
+def kinds(scene: portraits.Scene, visible: portraits.Visible) -> np.ndarray:
+    """Material of every sample, 255 for the backdrop."""
+    return np.where(visible.triangle >= 0, scene.material[visible.triangle], 255)
+
+
+def hair_of(who: Person, combed_too: bool) -> np.ndarray:
+    head = toon_head(portraits.head_surface(who))
+    scene = portraits.assemble(who, head, portraits.accessories(who, head, 64))
+    visible = portraits.look_at(scene, 128)
+    return kinds(scene, combed(scene, visible) if combed_too else visible) == HAIR
+
+
+def outline_length(mask: np.ndarray) -> int:
+    return int((mask[1:] != mask[:-1]).sum() + (mask[:, 1:] != mask[:, :-1]).sum())

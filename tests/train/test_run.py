@@ -140,8 +140,11 @@ def test_progress_tells_rate_and_time_left(
         run.progress(10, 100)
         now[0] = 140.0
         run.progress(30, 100, loss=0.25)
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line == "faces: step 30/100 (30 %), 0.50 steps/s, 2:20 left, loss 0.25"
+        now[0] = 220.0
+        run.progress(104, 100)  # the last batch went over the end
+    lines = capsys.readouterr().err.splitlines()
+    assert "faces: step 30/100 (30 %), 0.50 steps/s, 2:20 left, loss 0.25" in lines
+    assert lines[-1] == "faces: step 104/100 (100 %), 0.78 steps/s, 0:00 left"
 
 
 def test_seed_depends_on_seed_and_step_only(tmp_path: Path) -> None:

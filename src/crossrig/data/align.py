@@ -73,7 +73,7 @@ def crop(picture: Pixels, framing: Framing, size: int) -> Crop:
     return Crop(_resize(square, size), left, top, side)
 
 
-def paste_back(picture: Pixels, cut: Crop, edited: Pixels, feather: float = 0.16) -> Pixels:
+def paste_back(picture: Pixels, cut: Crop, edited: Pixels, feather: float) -> Pixels:
     """The picture with the edited square (n, n, 3) in place of the one that was cut out.
 
     The seam is blended over ``feather`` times the side, so that nothing changes at the square's border.

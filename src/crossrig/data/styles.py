@@ -6,9 +6,11 @@ generator can keep the latent space of its parent.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import acos, exp, sqrt
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numba
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _EYE_GROWTH: Final = 1.85
 _SHADOW_SPREAD: Final = 1.2
+_COMB: Final = 0.010  # of the picture: standard deviation with which the outline of hair is smoothed
 _INK: Final = (0.030, 0.016, 0.014)
 
 
@@ -98,7 +101,7 @@ def _draw(  # type: ignore[no-untyped-def]
                 brightness += share * max(everything[channel] - (1.0 - lit) * 0.85 * keys[channel], 0.0)
             x = brightness / level
             # Two bands everywhere, a third where light is strongest.
-            shade = 0.62 + 0.26 * _band(x, 0.52, 0.10) + 0.14 * _band(x, 1.02, 0.12)
+            shade = 0.50 + 0.30 * _band(x, 0.50, 0.10) + 0.22 * _band(x, 0.98, 0.12)
             red, green, blue = value[A_COLOUR], value[A_COLOUR + 1], value[A_COLOUR + 2]
             if kind == SKIN:
                 mouth = _band(value[A_AUX], 0.5, 0.25)
@@ -180,7 +183,7 @@ def _outline(triangle, depth, material, faces, attributes, bary, width_samples, 
                     continue
                 next_kind = material[other]
                 jump = depth[r, c] - here
-                threshold = 0.022 if kind == HAIR and next_kind == HAIR else 0.009
+                threshold = 0.035 if kind == HAIR and next_kind == HAIR else 0.009
                 if jump > threshold:
                     edge = 1.0
                 elif kind != next_kind and jump > 0.0 and kind != TEETH and next_kind not in (LASHES, BROW, BEARD, TEETH):
@@ -188,6 +191,28 @@ def _outline(triangle, depth, material, faces, attributes, bary, width_samples, 
             if edge > 0.0:
                 for c in range(3):
                     out[row, col, c] += edge * (ink[c] + 0.10 * out[row, col, c] - out[row, col, c])
+
+
+def combed(scene: Scene, visible: Visible) -> Visible:
+    """What is seen when hair is one mass with a smooth outline: single strands are gone, and gaps between them are hair."""
+    hair = (visible.triangle >= 0) & (scene.material[visible.triangle] == HAIR)
+    if not hair.any():
+        return visible
+    samples = len(hair)
+    mass = cv2.GaussianBlur(hair.astype(np.float32), (0, 0), _COMB * samples) > 0.5
+    others = np.flatnonzero(scene.material != HAIR)
+    opaque = int((others < scene.opaque).sum())
+    bald = look_at(replace(scene, faces=scene.faces[others], material=scene.material[others], opaque=opaque), samples)
+    behind = np.where(bald.triangle >= 0, others[bald.triangle], -1).astype(np.int32)
+    # Every sample of the mass sees the nearest hair, all others what is behind hair.
+    _, label = cv2.distanceTransformWithLabels((~hair).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    nearest = np.zeros(int(label.max()) + 1, np.int64)
+    nearest[label[hair]] = np.flatnonzero(hair)
+    source = nearest[label]
+    triangle = np.where(mass, visible.triangle.reshape(-1)[source], np.where(hair, behind, visible.triangle))
+    depth = np.where(mass, visible.depth.reshape(-1)[source], np.where(hair, bald.depth, visible.depth))
+    bary = np.where(mass[..., None], visible.bary.reshape(-1, 3)[source], np.where(hair[..., None], bald.bary, visible.bary))
+    return Visible(triangle, bary, depth)
 
 
 def toon_backdrop(person: Person, size: int) -> Floats:
@@ -210,9 +235,9 @@ def render_toon(person: Person, size: int, supersample: int = 2, wardrobe: Wardr
     # Hair is painted in nearly one tone; strands survive in outline and highlight.
     tones = scene.attributes[strands, A_COLOUR : A_COLOUR + 3]
     if len(strands):
-        scene.attributes[strands, A_COLOUR : A_COLOUR + 3] = tones.mean(axis=0) + 0.25 * (tones - tones.mean(axis=0))
+        scene.attributes[strands, A_COLOUR : A_COLOUR + 3] = tones.mean(axis=0) + 0.12 * (tones - tones.mean(axis=0))
     samples = size * supersample
-    visible = look_at(scene, samples)
+    visible = combed(scene, look_at(scene, samples))
     linear = _ink_and_paint(person, scene, visible)
     out = np.empty((size, size, 3), np.float32)
     resolve(linear, visible.triangle, toon_backdrop(person, size), supersample, out)

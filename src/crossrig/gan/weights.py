@@ -30,8 +30,13 @@ def save_generator(path: str | Path, generator: Generator, header: Mapping[str, 
 
 def load_generator(path: str | Path) -> Generator:
     """Reads a generator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, config = _load(path, KIND)
-    return _filled(Generator(parse_config(config, path)), tensors, path)
+    return generator_of(*checkpoint.load(path), path)
+
+
+def generator_of(tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], path: str | Path) -> Generator:
+    """The generator of a checkpoint's tensors and header; `path` is named when they do not fit."""
+    _check_kind(header, path, KIND)
+    return _filled(Generator(parse_config(header.get("config"), path)), tensors, path)
 
 
 def save_discriminator(path: str | Path, discriminator: Discriminator, header: Mapping[str, Any] | None = None) -> None:
@@ -43,8 +48,9 @@ def save_discriminator(path: str | Path, discriminator: Discriminator, header: M
 
 def load_discriminator(path: str | Path) -> Discriminator:
     """Reads a discriminator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, config = _load(path, DISCRIMINATOR_KIND)
-    return _filled(Discriminator(_parse(DiscriminatorConfig, config, path, DISCRIMINATOR_KIND)), tensors, path)
+    tensors, header = checkpoint.load(path)
+    _check_kind(header, path, DISCRIMINATOR_KIND)
+    return _filled(Discriminator(_parse(DiscriminatorConfig, header.get("config"), path, DISCRIMINATOR_KIND)), tensors, path)
 
 
 def parse_config(config: object, path: str | Path) -> GeneratorConfig:
@@ -52,11 +58,9 @@ def parse_config(config: object, path: str | Path) -> GeneratorConfig:
     return _parse(GeneratorConfig, config, path, KIND)
 
 
-def _load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], object]:
-    tensors, header = checkpoint.load(path)
+def _check_kind(header: Mapping[str, Any], path: str | Path, kind: str) -> None:
     if header.get("kind") != kind:
         raise UserError(f"{path} holds a '{header.get('kind')}', not a {kind}; give a {kind} checkpoint")
-    return tensors, header.get("config")
 
 
 def _parse(settings: type[Config], config: object, path: str | Path, kind: str) -> Config:

@@ -3,40 +3,51 @@
 A generator shows a photograph only roughly: pores, strands and the weave of a collar are lost in the inversion. They belong to surfaces;
 and where the surfaces go under an edit the 3D face model says. So an edited picture is put together (`compose`) from
 
-    the photograph, moved by the model's motion from P to P', where its surface was seen before;
-    there, what the generator says has changed besides: G(s') minus the moved G(s) - light, skin, a fold;
-    G(s') alone where the surface was hidden: the far cheek of a turned head, teeth behind lips, the wall behind the ear.
+    the photograph, moved by the model's motion from P to P';
+    G(s_moved) where there is nothing to move: teeth behind lips, an eye behind its lid, the side of a head that was turned away;
+    G(s') - G(s_moved), what light and skin have changed, with the edges of the photograph.
 
-The generator and the model never move an edge to exactly the same place, and the two edges would both show. So the change is taken as it
-is where nothing moves, and smoothed the more the further things move. (HFGI, Wang et al. 2022, section 3, learns to align the
-difference G(s) lacks with a network; here the geometry is known.)
+s_moved is s edited in pose, shape and expression only, s' is s with the whole edit: both pictures show the same outlines, so that their
+difference has no ghosts. (HFGI, Wang et al. 2022, section 3, learns to align the difference G(s) lacks with a network; here the geometry
+is known.)
+
+The moved photograph is a rubber sheet (`MovingHead`). It is pinned where the model's surface was seen before and is seen after; hair and
+backdrop beside the head are pinned by the outline of the head, which for a turned head hardly moves; between the two it stretches.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.face3d.parts import LASHES
+from crossrig.face3d.parts import EYE, LASHES, MOUTH_INSIDE, TEETH, TONGUE
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import interpolate, rasterise
+from crossrig.render.rasterise import Fragments, interpolate, rasterise
 
 _HIDDEN = 0.006  # metres behind the first surface from which a point counts as hidden
-_STRETCH = 0.12  # a surface seen this much more flatly before than after is too stretched to show; twice that, it shows fully
-_HAIR = 0.2  # NDC: how far beyond its outline a bald head takes everything along; hair, mostly
-_REACH = 0.3  # NDC: from there to where nothing follows any more
-_FRAY = 0.02  # NDC: seams of the photograph this narrow are noise of the outlines, not surface
-_SHARP_UNTIL = 0.03  # NDC: from this motion on only the smooth part of the generator's change is believed
-_SMOOTH = 0.06  # NDC: standard deviation of that smoothing
+_FLAT = 0.35  # a surface seen this many times more flatly before than after does not pin the sheet
+_INNER = (EYE, TEETH, TONGUE, MOUTH_INSIDE)  # parts that nothing beside them can stretch over
+_HAIR = 0.25  # NDC: how far beyond the outline everything follows it; hair, mostly
+_REACH = 0.35  # NDC: from there to where nothing follows any more
+_THIN = 0.2  # a sheet stretched to this share of its area, or folded, begins to give way to the generator; at half of it, it is gone
+_BORDER = 0.2  # NDC: the sheet is held at the border of the picture, and moves freely from here on inwards
+_NARROW = 0.1  # NDC: over holes narrower than that the sheet may stretch as it likes
+_EASE = 15  # rounds in which a stretched part of the sheet becomes even
 _FEATHER = 0.012  # NDC: standard deviation of the soft edge between photograph and generator
-_LARGEST = 160  # px: motion is smooth, larger pictures get it enlarged
+_SEAM = 0.25  # NDC: how far into what the generator shows its colours are matched with those around
+_WINDOW = 0.08  # NDC: standard deviation of the window in which change and photograph are compared
+_SAME = 0.06  # differences of colour in [-1, 1] below which the photograph has no edge
+_LARGEST = 160  # px: motion and change are smooth, larger pictures get them enlarged
 
 
 @dataclass(frozen=True)
@@ -46,48 +57,52 @@ class Motion:
     flow: Tensor
     """(1, 2, H, W): NDC (x right, y up) to add to a pixel's own place to get to where its surface was."""
     kept: Tensor
-    """(1, 1, H, W) in [0, 1]: 1 where the surface was seen before, 0 where it was hidden."""
-    known: Tensor
-    """(1, 1, H, W) in [0, 1]: 1 on the model's surface, whose motion is exact, 0 around it."""
+    """(1, 1, H, W) in [0, 1]: 1 where the picture before shows what is to be seen, 0 where it was hidden."""
 
 
-@torch.no_grad()
-def head_motion(model: FaceModel, before: FaceParams, after: FaceParams, size: int, camera: Camera | None = None) -> Motion:
-    """Motion of a head (both parameters of batch 1) in a picture of size x size pixels.
+class MovingHead:
+    """A head in a picture of size x size pixels, and where the picture goes when the head moves."""
 
-    On the model's surface it is exact. Around it, hair moves with the nearest surface and less the further away it is; the background
-    stays. Equal parameters give a flow of zero and keep everything.
-    """
-    camera = camera or Camera()
-    side = min(size, _LARGEST)
-    faces = model.faces[model.face_part != LASHES]
-    world = [model.vertices(params) for params in (before, after)]
-    if torch.equal(*world):
-        still = world[0].new_zeros(1, 2, size, size)
-        return Motion(still, torch.ones_like(still[:, :1]), torch.ones_like(still[:, :1]))
-    old, new = (camera.project(vertices) for vertices in world)  # (1,V,3) each
-    old_view, new_view = (rasterise(points, faces, side) for points in (old, new))
-    facing = [_facing(model, vertices, camera) for vertices in world]  # (1,V,1) each
-    seen = interpolate(new_view, faces, torch.cat([old, *facing], dim=2)).permute(0, 3, 1, 2)  # (1,5,H,W)
-    place, depth, turned = seen[:, :2], seen[:, 2:3], seen[:, 3:4] / seen[:, 4:5].clamp(min=0.05)
-    surface = (new_view.triangle >= 0)[:, None].to(old)  # (1,1,H,W)
-    was_surface = (old_view.triangle >= 0)[:, None].to(old)
+    def __init__(self, model: FaceModel, params: FaceParams, size: int, camera: Camera | None = None) -> None:
+        """`params`, of batch 1: the head as it is in the picture."""
+        self.size = size
+        self._model = model
+        self._mesh = _Mesh.of(model)
+        self._camera = camera or Camera()
+        self._side = min(size, _LARGEST)
+        self._before = self._look(model.vertices(params))
 
-    own = _pixel_places(side).to(old)  # (1,2,H,W)
-    flow = _extend((place - own) * surface, surface)
-    flow = torch.where(surface > 0, flow, flow * _fading(surface))
-    source = _as_grid(own + flow)
-    nearest = torch.where(old_view.depth.isfinite(), old_view.depth, old_view.depth.new_full((), 1e3))[:, None]
-    behind = depth - F.grid_sample(nearest, source, mode="nearest", padding_mode="border", align_corners=False)
-    on_surface = (behind < _HIDDEN).to(old) * ((turned - _STRETCH) / _STRETCH).clamp(0, 1)
-    # Off the surface, what was surface before must not stay behind as a ghost.
-    uncovered = F.grid_sample(was_surface, source, mode="bilinear", padding_mode="border", align_corners=False)
-    moved = (flow.square().sum(1, keepdim=True) > 1e-10).to(old)
-    off_surface = 1.0 - uncovered * torch.maximum(moved, was_surface)
-    kept = torch.where(surface > 0, on_surface, off_surface)
-    if side != size:
-        flow, kept, surface = (F.interpolate(part, (size, size), mode="bilinear", align_corners=False) for part in (flow, kept, surface))
-    return Motion(flow, kept, surface)
+    def _look(self, world: Tensor) -> _View:
+        return _View.of(self._mesh, world, self._camera, self._side)
+
+    @torch.no_grad()
+    def to(self, after: FaceParams) -> Motion:
+        """The motion to other parameters, of batch 1.
+
+        On what was and is seen of the model's surface it is exact; elsewhere see the head of this file. Equal parameters give a flow of
+        zero and keep everything.
+        """
+        old, side = self._before, self._side
+        world = self._model.vertices(after)
+        if torch.equal(old.world, world):
+            still = world.new_zeros(1, 2, self.size, self.size)
+            return Motion(still, torch.ones_like(still[:, :1]))
+        new = self._look(world)
+        own = _pixel_places(side).to(world)  # (1,2,H,W)
+        seen = new.interpolate(old.places)  # (1,3,H,W)
+        flow = (seen[:, :2] - own) * new.surface
+        behind = seen[:, 2:3] - F.grid_sample(old.depth, _as_grid(own + flow), mode="nearest", padding_mode="border", align_corners=False)
+        flatter = new.of_faces(old.facing) < _FLAT * new.of_faces(new.facing)
+        visible = new.surface * (behind < _HIDDEN) * ~flatter
+        beside = 1.0 - new.head
+        flow = torch.where(beside > 0, _outline_flow(old, new) * _fading(new.head, _HAIR, _REACH), flow)
+        # Ears fold too finely to pin anything.
+        ears = new.of_faces(self._mesh.ears.to(world)) * new.surface
+        flow = _stretch(flow, torch.maximum(_shrink(visible * (1.0 - ears), 1), beside)) * _frame(side).to(flow)
+        hidden = new.of_faces(self._mesh.inner.to(world)) * new.surface * (1.0 - visible)
+        firm = ((_area(own + flow) - _THIN / 2) / (_THIN / 2)).clamp(0, 1)
+        kept = torch.minimum(_without_narrow_holes(1.0 - hidden, 1), _without_narrow_holes(firm, round(_NARROW * side / 4)))
+        return Motion(_resize(flow, self.size), _resize(kept, self.size))
 
 
 def carry(picture: Tensor, motion: Motion) -> Tensor:
@@ -97,36 +112,206 @@ def carry(picture: Tensor, motion: Motion) -> Tensor:
 
 
 @torch.no_grad()
-def compose(photograph: Tensor, inverted: Tensor, edited: Tensor, motion: Motion) -> Tensor:
-    """The edited photograph, from it, its inversion G(s) and the edited G(s'), all (1, 3, H, W): see the head of this file.
+def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion) -> Tensor:
+    """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
-    Without a motion it is the photograph plus G(s') - G(s). At the seam, what the generator alone shows takes the photograph's colours.
+    `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
+    the generator alone shows takes the photograph's colours.
     """
     size = photograph.shape[-1]
-    kept = _blur(_shrink(motion.kept, round(_FRAY * size / 2)), _FEATHER * size / 2)
-    change = edited - carry(inverted, motion)
-    weight = (kept * motion.known).clamp(min=1e-4)
-    # Off the surface hair of the generator and hair of the photograph part: a smooth difference would be one's colour on the other.
-    smooth = _blur(change * weight, _SMOOTH * size / 2) / _blur(weight, _SMOOTH * size / 2) * _blur(motion.known, _FEATHER * size / 2)
-    moved = (motion.flow.square().sum(1, keepdim=True).sqrt() / _SHARP_UNTIL).clamp(max=1.0)
-    seen = carry(photograph, motion) + torch.lerp(change, smooth, moved)
-    firm = (kept > 0.9).to(kept)
-    seam = _extend((seen - edited) * firm, firm) * _fading(firm)  # colours of the photograph, fading into what only the generator shows
-    return torch.lerp(edited + seam, seen, kept)
+    follows = carry(person, motion)
+    seen = carry(photograph, motion)
+    still = (motion.flow.square().sum(1, keepdim=True).sqrt() * size / 2).clamp(max=1.0) * (1.0 - follows)
+    alone = _shrink((person < 0.02).to(person), 1)
+    backdrop = torch.where(alone > 0, photograph, _extend(photograph * alone, alone))
+    kept = torch.maximum(_shrink(motion.kept, 1), (follows < 0.1).to(follows))
+    if bool((kept < 1).any()):
+        kept = _blur(kept, _FEATHER * size / 2)
+        firm = (kept > 0.9).to(kept)
+        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM)
+        seen = torch.lerp(moved + seam, seen, kept)
+    seen = torch.lerp(seen, backdrop, still)
+    if moved is edited:
+        return seen
+    return seen + _with_edges_of(seen, edited - moved) * follows
+
+
+@dataclass(frozen=True)
+class _Mesh:
+    """What does not depend on the parameters."""
+
+    faces: Tensor  # (F,3), without lashes
+    ears: Tensor  # (F,) bool: triangles of the ears
+    inner: Tensor  # (F,) bool: triangles of the parts in _INNER
+    follows: Tensor  # (V,): how much of a turn of the head a vertex takes part in
+
+    @classmethod
+    def of(cls, model: FaceModel) -> _Mesh:
+        drawn = model.face_part != LASHES
+        faces, part = model.faces[drawn], model.face_part[drawn]
+        ears = torch.isin(faces, model.regions["ears"].to(faces)).any(1)
+        return cls(faces, ears, torch.isin(part, torch.tensor(_INNER).to(part)), model.rotation_weight)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A head as the camera sees it, in a picture of side x side pixels."""
+
+    mesh: _Mesh
+    world: Tensor  # (1,V,3): metres
+    places: Tensor  # (1,V,3): NDC x and y of every vertex, and its depth in metres
+    facing: Tensor  # (F,): cosine between a triangle's normal and the line to the camera, at least 0
+    fragments: Fragments
+    head: Tensor  # (1,1,H,W): 1 where anything but ears is seen; they come and go behind hair and would drag it along
+
+    @classmethod
+    def of(cls, mesh: _Mesh, world: Tensor, camera: Camera, side: int) -> _View:
+        places = camera.project(world)
+        head = rasterise(places, mesh.faces[~mesh.ears], side).triangle >= 0
+        return cls(mesh, world, places, _facing(mesh, world, camera), rasterise(places, mesh.faces, side), head[:, None].to(world))
+
+    @property
+    def surface(self) -> Tensor:
+        """(1, 1, H, W): 1 where anything is seen."""
+        return (self.fragments.triangle >= 0)[:, None].to(self.world)
+
+    @property
+    def depth(self) -> Tensor:
+        """(1, 1, H, W): metres to what is seen; far away where nothing is."""
+        depth = self.fragments.depth
+        return torch.where(depth.isfinite(), depth, depth.new_full((), 1e3))[:, None]
+
+    def of_faces(self, values: Tensor) -> Tensor:
+        """(1, 1, H, W): values of triangles (F,) where they are seen; means nothing where none is."""
+        return values[self.fragments.triangle.clamp(min=0)][:, None]
+
+    def interpolate(self, values: Tensor) -> Tensor:
+        """Values of the vertices (1, V, C) where they are seen: (1, C, H, W)."""
+        return interpolate(self.fragments, self.mesh.faces, values).permute(0, 3, 1, 2)
+
+
+def _outline_flow(old: _View, new: _View) -> Tensor:
+    """(1, 2, H, W): at every pixel, NDC from the nearest place of the outline of the head after the edit to its outline before.
+
+    A point of the outline goes along with the head as a flat picture would, turned and shifted but not seen from another side, and from
+    there to the nearest point of the outline before.
+    """
+    side = new.head.shape[-1]
+    after, before = (_outline(view.head) for view in (new, old))  # (N,2), (M,2): column and row
+    if not len(after) or not len(before):
+        return torch.zeros_like(new.places[..., :2]).sum(1)[..., None, None].expand(-1, -1, side, side)
+    follows = new.mesh.follows.to(new.world)
+    share = new.interpolate(follows[None, :, None])[0, 0].cpu().numpy()[after[:, 1], after[:, 0]][:, None]  # (N,1)
+    start, goal = _centres(after, side), _centres(before, side)  # NDC
+    moved = _flat_motion(*(view.places[0, :, :2][follows > 0.9].cpu().numpy() for view in (new, old)))
+    guess = start + share * (moved(start) - start)
+    nearest = goal[((guess[:, None] - goal[None]) ** 2).sum(-1).argmin(1)]
+    away = cv2.GaussianBlur(nearest - start, (1, 0), sigmaX=1e-3, sigmaY=side / 50, borderType=cv2.BORDER_REFLECT)
+    seeds = np.ones((side, side), np.uint8)
+    seeds[after[:, 1], after[:, 0]] = 0
+    _, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    of_label = np.zeros((int(label.max()) + 1, 2), np.float32)
+    of_label[label[after[:, 1], after[:, 0]]] = away
+    flow = torch.from_numpy(of_label[label]).permute(2, 0, 1)[None].to(new.places)
+    return _blur(flow, side / 60)
+
+
+def _outline(mask: Tensor) -> NDArray[np.int32]:
+    """(N, 2): columns and rows along the outline of the largest thing in a mask (1, 1, H, W), its frame left out."""
+    found, _ = cv2.findContours(mask[0, 0].to(torch.uint8).cpu().numpy(), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    if not found:
+        return np.zeros((0, 2), np.int32)
+    line = max(found, key=len)[:, 0]
+    inside = ((line > 1) & (line < mask.shape[-1] - 2)).all(axis=1)
+    return np.asarray(line[inside], np.int32)
+
+
+def _centres(pixels: NDArray[np.int32], side: int) -> NDArray[np.float32]:
+    """Columns and rows (N, 2) as NDC."""
+    return np.asarray(((2 * pixels + 1) / side - 1) * np.array([1.0, -1.0]), np.float32)
+
+
+def _flat_motion(
+    points: NDArray[np.float32], goals: NDArray[np.float32]
+) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """The turn and shift of the plane that takes points (N, 2) nearest to their goals (Kabsch)."""
+    centre, goal = points.mean(0), goals.mean(0)
+    left, _, right = np.linalg.svd((points - centre).T @ (goals - goal))
+    turn = left @ np.diag([1.0, np.sign(np.linalg.det(left @ right))]) @ right
+    return lambda places: np.asarray((places - centre) @ turn + goal, np.float32)
+
+
+def _stretch(flow: Tensor, pinned: Tensor) -> Tensor:
+    """The flow (1, 2, H, W) where it is pinned, and in between what a stretched sheet has."""
+    free = pinned < 0.5
+    sheet = torch.where(free, _extend(flow * pinned, pinned), flow)
+    # Even sheets are smooth: half of the pixels are enough to find them.
+    side = flow.shape[-1] // 2
+    half = F.interpolate(sheet, (side, side), mode="area")
+    held, loose = half, F.interpolate(free.to(flow), (side, side), mode="area")
+    for _ in range(_EASE):
+        half = torch.lerp(held, _blur(half, side / 40), loose)
+    return torch.where(free, _resize(half, flow.shape[-1]), flow)
+
+
+def _area(places: Tensor) -> Tensor:
+    """(1, 1, H, W): area of the picture before that a pixel shows, in pixels, negative where it is folded; `places` (1, 2, H, W) in NDC."""
+    step = 2.0 / places.shape[-1]
+    across = F.pad(places, (1, 1, 0, 0), mode="replicate").unfold(3, 3, 1)
+    down = F.pad(places, (0, 0, 1, 1), mode="replicate").unfold(2, 3, 1)
+    right, up = (across[..., 2] - across[..., 0]) / (2 * step), (down[..., 0] - down[..., 2]) / (2 * step)
+    return right[:, :1] * up[:, 1:] - right[:, 1:] * up[:, :1]
+
+
+def _with_edges_of(photograph: Tensor, change: Tensor) -> Tensor:
+    """A change of colour, in every small window as a linear function of the photograph's colours (guided filter, He et al. 2013).
+
+    The generator's outlines are beside those of the photograph by some pixels, and their change would be seen as a bright and a dark line.
+    """
+    size = photograph.shape[-1]
+    side = min(size, _LARGEST)
+    guide, wanted = (F.interpolate(image, (side, side), mode="area") for image in (photograph, change))
+    sigma = _WINDOW * side / 2
+    mean_guide, mean_wanted = _blur(guide, sigma), _blur(wanted, sigma)
+    spread = _products(guide, guide, sigma) - _outer(mean_guide, mean_guide)  # (1,H,W,3,3)
+    shared = _products(guide, wanted, sigma) - _outer(mean_guide, mean_wanted)
+    slope = torch.linalg.solve(spread + _SAME**2 * torch.eye(3).to(spread), shared)  # from colour to colour of the change
+    level = mean_wanted - torch.einsum("bhwij,bihw->bjhw", slope, mean_guide)
+    rows = [_resize(_blur(slope[..., i, :].permute(0, 3, 1, 2), sigma), size) for i in range(3)]  # (1,3,H,W) each
+    changed = torch.stack([row * photograph[:, i : i + 1] for i, row in enumerate(rows)]).sum(0)
+    return changed + _resize(_blur(level, sigma), size)
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    """(1, H, W, 3, 3): a_i b_j of two pictures (1, 3, H, W)."""
+    return torch.einsum("bihw,bjhw->bhwij", a, b)
+
+
+def _products(a: Tensor, b: Tensor, sigma: float) -> Tensor:
+    """(1, H, W, 3, 3): the mean of a_i b_j over a window."""
+    return torch.stack([_blur(a[:, i : i + 1] * b, sigma) for i in range(3)], dim=1).permute(0, 3, 4, 1, 2)
+
+
+def _resize(image: Tensor, size: int) -> Tensor:
+    """Smooth values (1, C, H, W) at size x size pixels."""
+    if image.shape[-1] == size:
+        return image
+    return F.interpolate(image, (size, size), mode="bilinear", align_corners=False)
 
 
 def _blur(picture: Tensor, sigma: float) -> Tensor:
     """Gaussian blur of (1, C, H, W), `sigma` in pixels; edges repeat."""
-    line = np.asarray(picture[0].permute(1, 2, 0).cpu().numpy(), np.float32)
-    blurred = cv2.GaussianBlur(line, (0, 0), max(sigma, 1e-3), borderType=cv2.BORDER_REPLICATE)
-    return torch.from_numpy(blurred.reshape(line.shape)).permute(2, 0, 1)[None].to(picture)
+    channels = np.ascontiguousarray(picture[0].permute(1, 2, 0).cpu().numpy(), np.float32)
+    blurred = cv2.GaussianBlur(channels, (0, 0), max(sigma, 1e-3), borderType=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(blurred.reshape(channels.shape)).permute(2, 0, 1)[None].to(picture)
 
 
-def _facing(model: FaceModel, vertices: Tensor, camera: Camera) -> Tensor:
-    """(1, V, 1): cosine between a vertex's normal and the line to the camera, at least 0."""
-    to_camera = torch.tensor([0.0, 0.0, camera.distance]).to(vertices) - vertices
-    cosine = (F.normalize(model.normals(vertices), dim=-1) * F.normalize(to_camera, dim=-1)).sum(-1, keepdim=True)
-    return cosine.clamp(min=0.0)
+def _facing(mesh: _Mesh, world: Tensor, camera: Camera) -> Tensor:
+    """(F,): cosine between a triangle's normal and the line to the camera, at least 0."""
+    a, b, c = (world[0, mesh.faces[:, corner]] for corner in range(3))
+    to_camera = torch.tensor([0.0, 0.0, camera.distance]).to(world) - a
+    normal = torch.linalg.cross(b - a, c - a)
+    return F.cosine_similarity(normal, to_camera, dim=-1).clamp(min=0.0)
 
 
 def _pixel_places(size: int) -> Tensor:
@@ -155,14 +340,28 @@ def _extend(values: Tensor, mask: Tensor) -> Tensor:
     return filled
 
 
-def _fading(mask: Tensor) -> Tensor:
-    """(1, 1, H, W): 1 up to `_HAIR` outside a mask, then falling with the distance to nothing at `_REACH` from there."""
+def _fading(mask: Tensor, near: float, reach: float) -> Tensor:
+    """(1, 1, H, W): 1 up to `near` outside a mask, then falling with the distance to nothing at `reach` from there; both NDC."""
     outside = (mask[0, 0] <= 0).to(torch.uint8).cpu().numpy()
     distance = np.asarray(cv2.distanceTransform(outside, cv2.DIST_L2, 5)) * (2.0 / mask.shape[-1])  # NDC
-    beyond = np.clip((distance - _HAIR) / _REACH, 0.0, 1.0)
+    beyond = np.clip((distance - near) / reach, 0.0, 1.0)
     return torch.from_numpy(0.5 + 0.5 * np.cos(np.pi * beyond)).to(mask)[None, None]
+
+
+def _frame(side: int) -> Tensor:
+    """(1, 1, H, W): 1 inside, falling to 0 at the border of the picture, where what is around it begins."""
+    edge = (1.0 - _pixel_places(side).abs().amax(1, keepdim=True)) / _BORDER
+    return 0.5 - 0.5 * torch.cos(math.pi * edge.clamp(max=1.0))
+
+
+def _without_narrow_holes(mask: Tensor, radius: int) -> Tensor:
+    """A mask (1, 1, H, W) whose holes narrower than 2 `radius` + 1 pixels are filled."""
+    window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    closed = cv2.morphologyEx(mask[0, 0].cpu().numpy(), cv2.MORPH_CLOSE, window)
+    return torch.from_numpy(closed).to(mask)[None, None]
 
 
 def _shrink(mask: Tensor, radius: int) -> Tensor:
     """A mask (1, 1, H, W) without its outermost `radius` pixels; edges of the picture are none."""
-    return -F.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
+    window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return torch.from_numpy(cv2.erode(mask[0, 0].cpu().numpy(), window)).to(mask)[None, None]

@@ -30,6 +30,7 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.manipulation import Manipulator, shift
+from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import MEASURED_BLOCK, Units
 
@@ -53,17 +54,13 @@ def swap_scores(generator: Generator, network: Reconstruction, units: Units, sty
     if len(styles) < 8:
         raise UserError(f"layer swaps need 8 or more codes; there are {len(styles)}.")
 
-    def see(codes: Tensor) -> FaceParams:
-        images = [generator.synthesise(part).clamp(-1, 1) for part in torch.split(codes, 32)]
-        return network.predict(torch.cat(images))
-
-    before = see(styles)
+    before = see(network, generator, styles)
     spread = units.spread(before)
     own = space.split(styles)
     scores: Scores = {name: {} for name in ATTRIBUTES}
     for layer in editable(space):
         swapped = space.join({name: style.roll(1, 0) if name == layer else style for name, style in own.items()})
-        after = see(swapped)
+        after = see(network, generator, swapped)
         for attribute in ATTRIBUTES:
             change = units.distance(attribute, before, after).mean()
             scores[attribute][layer] = float(change) / spread[MEASURED_BLOCK[attribute]]

@@ -41,7 +41,7 @@ def _mapping(value: object, path: Path) -> Mapping[str, object]:
     return value
 
 
-def _trained_for(header: Header, path: Path, generator: str | None) -> str:
+def _trained_for(header: Mapping[str, object], path: Path, generator: str | None) -> str:
     """SHA-256 of the generator in a header; raises UserError when it is not `generator`."""
     trained_for = str(header.get("generator"))
     if generator is not None and trained_for != generator:
@@ -95,7 +95,11 @@ def load_rig(path: Path, generator: str | None = None) -> Rig:
 
     With `generator` (a SHA-256; that of the parent for a latent-consistent child) raises UserError when the rig was trained for another.
     """
-    tensors, header = _read(path, "rig")
+    return rig_of(*_read(path, "rig"), path, generator)
+
+
+def rig_of(tensors: Mapping[str, Tensor], header: Mapping[str, object], path: Path, generator: str | None = None) -> Rig:
+    """The rig of a checkpoint's tensors and header, as :func:`load_rig` reads it; `path` is named when they do not fit."""
     trained_for = _trained_for(header, path, generator)
     predictor = AttributePredictor(from_mapping(AttributePredictorConfig, _mapping(header.get("attributes"), path), str(path)))
     manipulators = {

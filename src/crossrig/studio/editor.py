@@ -23,7 +23,7 @@ from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
 from crossrig.face3d.controls import CONTROLS, apply, check_value
 from crossrig.face3d.obj import obj_text
-from crossrig.session import DOMAINS, Domain, EditSession, Effort, Networks
+from crossrig.session import DOMAINS, EditSession, Effort, Networks
 from crossrig.studio import clips, panel
 from crossrig.studio.history import History
 from crossrig.studio.pictures import THUMB, WIDEST, fitted, to_jpeg, to_png
@@ -339,7 +339,7 @@ class Editor:
     def _session_for(self, domain: DomainWish) -> EditSession:
         networks = self.networks
         if domain in networks.generators:
-            one: Domain = next(name for name in DOMAINS if name == domain)
+            one = next(name for name in DOMAINS if name == domain)
             networks = replace(networks, generators={one: networks.generators[one]})
         elif domain != "auto":
             raise UserError(f"The generator of the {domain} domain is not installed; choose another domain.")

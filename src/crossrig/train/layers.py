@@ -27,6 +27,7 @@ from crossrig.rig.baselines.stylerig import StyleRigEditor
 from crossrig.rig.layers import SHARE, Probe, combine, editable, manipulator_probe, rig_scores, save_selection, select, swap_scores
 from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
+from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_stylerig
@@ -54,6 +55,7 @@ class LayersTraining:
     size_weight: float = setting(0.1, "cost of moving styles, so that layers that do not help stay still")
     codes: int = setting(96, "codes the layers are measured on")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people the probe learns from are drawn from it")
+    device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(2, "seed")
 
     def __post_init__(self) -> None:
@@ -128,7 +130,7 @@ def train(
             tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
         if config.method != "rig":
             network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
-            tables.append(swap_scores(generator, network, units, measured))
+            tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
         scores = tables[0] if len(tables) == 1 else combine(*tables)
         chosen = select(scores, config.share, config.least)
         for attribute, layers in chosen.items():

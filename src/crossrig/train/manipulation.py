@@ -36,6 +36,7 @@ from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
+from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
@@ -77,6 +78,7 @@ class ManipulationTraining:
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
     init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
     precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (train/precision.py)")
+    device: str = setting("cpu", "where edits are painted and looked at: cpu or cuda")
     seed: int = setting(3, "seed")
 
 
@@ -90,7 +92,8 @@ class _Painter:
 
     def see(self, styles: Tensor) -> FaceParams:
         """Style codes (B,S) -> what is seen in their pictures; gradients pass."""
-        return FaceParams.unpack(self.network(self.generator.synthesise(styles, dtype=self.dtype)))
+        device = self.generator.w_avg.device
+        return FaceParams.unpack(self.network(self.generator.synthesise(styles.to(device), dtype=self.dtype)).to(styles.device))
 
 
 class _Losses:
@@ -158,6 +161,7 @@ def train(
     if config.init is not None:
         _begin_with(rig, config.init)
     optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
+    eyes = _Painter(*on_device(generator, network, config.device), dtype) if network is not None and config.image_batch else None
     with Run.open(config.outdir, config) as run:
         step, tensors = run.latest() or (0, {})
         if tensors:
@@ -168,7 +172,7 @@ def train(
         while progress < 1.0:
             run.seed(step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)] if network is not None and config.image_batch else None
+            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)]
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * schedule(progress)
             optimiser.zero_grad(set_to_none=True)
@@ -177,7 +181,7 @@ def train(
             with torch.no_grad():
                 own = predictor.predict(styles)
             for attribute in ATTRIBUTES:
-                painter = _Painter(generator, network, dtype) if network is not None and attribute == painted else None
+                painter = eyes if attribute == painted else None
                 found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
