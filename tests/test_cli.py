@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,12 @@ from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
 from crossrig.evaluation.generator import FILES
+from crossrig.evaluation.portraits import embedded
 from crossrig.face3d.controls import CONTROLS
+from crossrig.gan.weights import load_generator
+from crossrig.rig.baselines.latents import latents_of
+from crossrig.rig.baselines.stylerig import StyleRig
+from crossrig.rig.weights import save_stylerig
 
 FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
 
@@ -237,6 +243,22 @@ def test_eval_edits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert "edits.json: exists already" in refused(capsys, *words)
 
 
+def test_eval_edits_takes_trained_stylerigs_and_pie(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("crossrig.evaluation.shipped.embedded", partial(embedded, steps=1))
+    monkeypatch.setattr("crossrig.evaluation.shipped.unseen_portraits", lambda count, size, *_: torch.rand(count, 3, size, size) * 2 - 1)
+    human = Path(os.environ[assets.FOLDER_VARIABLE]) / "generator-human.safetensors"
+    latents = latents_of("wplus", load_generator(human))
+    save_stylerig(Path("w.safetensors"), StyleRig.untrained(latents, "wplus", checkpoint.sha256(human)), {})
+    words = ("eval", "edits", "--samples", "8", "--portraits", "8", "--controls", "0", "--methods", "ours_feedforward")
+    assert main((*words, "--stylerig", "w.safetensors", "--inversion", "pie")) == 0
+    page = capsys.readouterr().out
+    assert "stylerig_wplus: commanded" in page
+    assert "Left out: stylerig_s. Trained weights" in page
+    assert "inverted by PIE" in page
+    assert "a stylerig is needed" in refused(capsys, *words, "--stylerig", str(human))
+    assert "--stylerig FILE" in refused(capsys, "eval", "edits", "--methods", "stylerig_wplus")
+
+
 def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("eval", "edits", "--samples", "8", "--portraits", "0", "--controls", "0", "--methods", "ours_feedforward")
     assert main(words) == 0
@@ -244,6 +266,7 @@ def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[
     assert page.startswith("# Evaluation of edits")
     assert "ours_feedforward: commanded" in page
     assert "# Inverted portraits" not in page
+    assert "Left out: stylerig_wplus, stylerig_s." in page
     assert list(Path().iterdir()) == []
 
 

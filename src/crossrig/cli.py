@@ -62,6 +62,7 @@ RECIPES: Mapping[str, Recipe] = {
     "attributes": Recipe("crossrig.train.attributes", "AttributesTraining", "T: style code -> face parameters"),
     "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
     "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),
+    "stylerig": Recipe("crossrig.train.stylerig", "StyleRigTraining", "StyleRig, a baseline for M and a probe for the layers"),
     "toon": Recipe("crossrig.train.toon", "ToonTraining", "a child generator in the toon domain"),
     "detector": Recipe("crossrig.train.detector", "DetectorTraining", "finder of drawn faces"),
 }  # fmt: skip
@@ -604,6 +605,14 @@ def _eval_edits_command(parts: Any) -> None:
     parser.add_argument("--codes", type=Path, default=None, metavar="FILE", help="codes.safetensors of T's run, for the baselines")
     parser.add_argument("--triples", type=int, default=10000, metavar="N", help="codes to label where there is no --codes (default: 10000)")
     parser.add_argument("--rig", action="append", default=[], metavar="NAME=FILE", dest="rigs", help="another rig to compare, repeatable")
+    parser.add_argument(
+        "--stylerig", action="append", type=Path, default=[], metavar="FILE", dest="stylerigs",
+        help="weights of `crossrig train stylerig`, as stylerig_wplus or stylerig_s; once for each",
+    )  # fmt: skip
+    parser.add_argument(
+        "--inversion", choices=("optimise", "pie"), default="optimise",
+        help="how portraits become codes: as in `crossrig edit`, or by PIE (default: optimise)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
     parser.add_argument("--outdir", type=Path, default=None, help="folder for edits.md, edits.json, controls.json and the pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -613,7 +622,7 @@ def _eval_edits_command(parts: Any) -> None:
 def _eval_edits(options: argparse.Namespace) -> None:
     from crossrig.evaluation import report
     from crossrig.evaluation.edits import Sizes
-    from crossrig.evaluation.methods import USUAL, check_methods
+    from crossrig.evaluation.methods import STYLERIGS, USUAL, check_methods
     from crossrig.evaluation.shipped import Request, evaluate_shipped, parse_rigs
     from crossrig.train.memory import keep_freed_memory
 
@@ -622,10 +631,12 @@ def _eval_edits(options: argparse.Namespace) -> None:
     methods = check_methods(options.methods.split(",")) if options.methods is not None else USUAL
     rigs = parse_rigs(options.rigs)
     controls = _at_least(options.controls, 0, "--controls", min(64, samples))
-    request = Request(sizes, methods, options.codes, options.triples, rigs, controls, options.workers)
+    request = Request(
+        sizes, methods, options.codes, options.triples, rigs, controls, options.workers, tuple(options.stylerigs), options.inversion
+    )
     if options.outdir is not None:
         make_folder(options.outdir)
-        report.check_folder(options.outdir, [*methods, *rigs], options.overwrite)
+        report.check_folder(options.outdir, [*methods, *STYLERIGS.values(), *rigs], options.overwrite)
     keep_freed_memory()
     outcome = evaluate_shipped(request, None if options.json else _show_progress)
     if options.outdir is not None:

@@ -14,7 +14,7 @@ from crossrig.inversion.encoder import EncoderConfig, encoder_for
 from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.train import codes
-from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, seen_people
+from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, sample_w_plus, seen_people
 
 
 def test_unmixed_codes_are_those_of_z(tiny_generator: Generator) -> None:
@@ -134,3 +134,9 @@ def test_codes_of_a_run_are_read_without_the_held_out(tmp_path: Path) -> None:
     checkpoint.save(path, {"styles": styles}, {"kind": "judge"})
     with pytest.raises(UserError, match="not labelled codes"):
         load_codes(path, "abc")
+
+
+def test_style_codes_are_those_of_the_codes_in_w_plus(tiny_generator: Generator) -> None:
+    w_plus = sample_w_plus(tiny_generator, 20, torch.Generator().manual_seed(1))
+    assert w_plus.shape == (20, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    assert torch.equal(tiny_generator.affine(w_plus), sample_styles(tiny_generator, 20, torch.Generator().manual_seed(1)))

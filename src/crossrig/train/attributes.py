@@ -112,8 +112,7 @@ def train(
         cut = len(styles) - config.held_out
         population = FaceParams.unpack(labels[:cut])
         blocks, landmarks = BlockLosses(units, population), PointLoss.landmarks(model)
-        mean_face = FaceParams.unpack(labels[:cut].mean(0, keepdim=True).expand(cut, -1))
-        landmark_spread = float(landmarks(mean_face, population).mean())
+        landmark_spread = landmarks.spread(population)
         torch.manual_seed(config.seed)
         predictor = AttributePredictor(AttributePredictorConfig(generator.style_space.size, config.hidden), config.dropout)
         predictor.set_populations(styles[:cut], labels[:cut])

@@ -21,7 +21,7 @@ _SHARD = 256  # codes that are labelled and kept together
 
 
 @torch.no_grad()
-def sample_styles(
+def sample_w_plus(
     generator: Generator,
     count: int,
     random: torch.Generator,
@@ -30,7 +30,7 @@ def sample_styles(
     truncation: float = 1.0,
     seen: Tensor | None = None,
 ) -> Tensor:
-    """(count, S) style codes. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
+    """(count, L, W) codes in W+. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
 
     `seen` (N, W): w that an encoder found in pictures. Half of the people are then drawn from it instead of from z: pictures of the world
     are inverted to codes like these, and they differ more than what the mapping network makes up.
@@ -50,7 +50,21 @@ def sample_styles(
     offset[:, 0] = 0
     source = (torch.arange(count)[:, None] + offset.gather(1, part)) % count  # (N,L)
     source = torch.where(is_mixed[:, None], source, torch.arange(count)[:, None])
-    return generator.affine(w_plus[source, torch.arange(layers)[None]])
+    return w_plus[source, torch.arange(layers)[None]]
+
+
+@torch.no_grad()
+def sample_styles(
+    generator: Generator,
+    count: int,
+    random: torch.Generator,
+    mixed: float = 0.5,
+    most: int = 5,
+    truncation: float = 1.0,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """(count, S): the style codes of `sample_w_plus`."""
+    return generator.affine(sample_w_plus(generator, count, random, mixed, most, truncation, seen))
 
 
 @torch.no_grad()

@@ -29,7 +29,7 @@ from crossrig.config import setting
 from crossrig.data.people import CODE_SIZE
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
-from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
 from crossrig.rig.attributes import AttributePredictor
@@ -104,17 +104,10 @@ class _Losses:
         self.landmarks = PointLoss.landmarks(model)
         self.contour = ContourLoss(model)
         self.render = RenderLoss(model, config.render_size) if config.render_size else None
+        self.landmark_spread = self.landmarks.spread(population)
         mean = FaceParams.unpack(population.pack().mean(0, keepdim=True).expand(len(population), -1))
-        self.landmark_spread = float(self.landmarks(mean, population).mean())
         few = population[: config.contour_batch]
         self.contour_spread = float(self.contour(mean[: config.contour_batch], few).mean())
-
-    def edited(self, attribute: str, found: FaceParams, goal: FaceParams, keep_weight: float, edit_weight: float) -> Tensor:
-        """Edit and consistency terms between what is found in s' and what was commanded."""
-        parts = self.blocks(found, goal)
-        commanded = [parts[block].mean() for block in ATTRIBUTES[attribute]]
-        kept = [parts[block].mean() for block in BLOCKS if block not in ATTRIBUTES[attribute]]
-        return edit_weight * torch.stack(commanded).mean() + keep_weight * torch.stack(kept).mean()
 
 
 def sample_commands(attribute: str, own: FaceParams, random: torch.Generator) -> Tensor:
@@ -235,8 +228,8 @@ def _losses_of(
     edited = shift(rig.space, styles, manipulator.offsets(moves))
     found = rig.predict(edited)
     terms = {
-        "edit": losses.edited(attribute, found, goal, 0.0, config.edit_weight),
-        "consistency": losses.edited(attribute, found, goal, config.consistency_weight, 0.0),
+        "edit": losses.blocks.edited(attribute, found, goal, 0.0, config.edit_weight),
+        "consistency": losses.blocks.edited(attribute, found, goal, config.consistency_weight, 0.0),
         "landmarks": config.landmark_weight * losses.landmarks(found, goal).mean() / losses.landmark_spread,
         "size": config.size_weight * torch.stack([move.square().mean() for move in moves.values()]).mean(),
     }
@@ -270,7 +263,7 @@ def _image_loss(
         before = painter.see(styles[few])
     after = painter.see(edited[few])
     goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
-    return losses.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
+    return losses.blocks.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 
 
 def _paired_loss(manipulator: Manipulator, rig: Rig, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
