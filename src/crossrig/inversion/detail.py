@@ -58,6 +58,8 @@ class Motion:
     """(1, 2, H, W): NDC (x right, y up) to add to a pixel's own place to get to where its surface was."""
     kept: Tensor
     """(1, 1, H, W) in [0, 1]: 1 where the picture before shows what is to be seen, 0 where it was hidden."""
+    inside: Tensor
+    """(1, 1, H, W) in [0, 1]: 1 where teeth, tongue or eye come into view: nothing around them has their colours."""
 
 
 class MovingHead:
@@ -86,7 +88,7 @@ class MovingHead:
         world = self._model.vertices(after)
         if torch.equal(old.world, world):
             still = world.new_zeros(1, 2, self.size, self.size)
-            return Motion(still, torch.ones_like(still[:, :1]))
+            return Motion(still, torch.ones_like(still[:, :1]), torch.zeros_like(still[:, :1]))
         new = self._look(world)
         own = _pixel_places(side).to(world)  # (1,2,H,W)
         seen = new.interpolate(old.places)  # (1,3,H,W)
@@ -101,8 +103,9 @@ class MovingHead:
         flow = _stretch(flow, torch.maximum(_shrink(visible * (1.0 - ears), 1), beside)) * _frame(side).to(flow)
         hidden = new.of_faces(self._mesh.inner.to(world)) * new.surface * (1.0 - visible)
         firm = ((_area(own + flow) - _THIN / 2) / (_THIN / 2)).clamp(0, 1)
-        kept = torch.minimum(_without_narrow_holes(1.0 - hidden, 1), _without_narrow_holes(firm, round(_NARROW * side / 4)))
-        return Motion(_resize(flow, self.size), _resize(kept, self.size))
+        inside = 1.0 - _without_narrow_holes(1.0 - hidden, 1)
+        kept = torch.minimum(1.0 - inside, _without_narrow_holes(firm, round(_NARROW * side / 4)))
+        return Motion(*(_resize(part, self.size) for part in (flow, kept, inside)))
 
 
 def carry(picture: Tensor, motion: Motion) -> Tensor:
@@ -116,7 +119,7 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
     """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
-    the generator alone shows takes the photograph's colours.
+    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)
@@ -128,7 +131,7 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
     if bool((kept < 1).any()):
         kept = _blur(kept, _FEATHER * size / 2)
         firm = (kept > 0.9).to(kept)
-        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM)
+        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM) * (1.0 - motion.inside)
         seen = torch.lerp(moved + seam, seen, kept)
     seen = torch.lerp(seen, backdrop, still)
     if moved is edited:
