@@ -321,6 +321,44 @@ def test_sample_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, .
     assert message in refused(capsys, "sample", *words)
 
 
+def test_blend(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("blend", "human", "toon", "-o", "mixed.safetensors")) == 0
+    assert capsys.readouterr().out == "mixed.safetensors\n"
+    tensors, header = checkpoint.load("mixed.safetensors")
+    human, toon = (checkpoint.load(assets.require(f"generator-{name}"))[0] for name in ("human", "toon"))
+    for name, source in (("synthesis.b8.conv1.weight", human), ("synthesis.b16.conv0.weight", toon), ("synthesis.b32.torgb.bias", toon)):
+        assert torch.equal(tensors[name], source[name])
+    assert header["blended"]["shares"] == {"4": 0.0, "8": 0.0, "16": 1.0, "32": 1.0}
+    assert header["blended"]["texture"] == checkpoint.sha256(assets.require("generator-toon"))
+    assert "exists already" in refused(capsys, "blend", "human", "toon", "-o", "mixed.safetensors")
+    words = ("blend", "human", "toon", "-o", "mixed.safetensors", "--overwrite", "--reverse", "--shares", "8=0.5,16=1")
+    assert main(words) == 0
+    tensors, header = checkpoint.load("mixed.safetensors")
+    assert torch.equal(tensors["synthesis.b32.torgb.bias"], human["synthesis.b32.torgb.bias"])
+    assert header["blended"]["shares"]["8"] == 0.5
+    capsys.readouterr()
+    assert main(("sample", "--network", "mixed.safetensors", "--seeds", "1")) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("human", "animal"), 'no domain "animal"'),
+        (("human", "none.safetensors"), "no generator checkpoint"),
+        (("human", "judge.safetensors"), "not a generator"),
+        (("human", "toon", "--from-resolution", "64"), "no layers at 64 px"),
+        (("human", "toon", "--from-resolution", "x"), "invalid int value"),
+        (("human", "toon", "--shares", "8=2"), "between 0 and 1"),
+        (("human", "toon", "--from-resolution", "0"), "no layers at 0 px"),
+        (("human", "toon", "--shares", "8=1", "--from-resolution", "8"), "give one of them"),
+        (("human", "toon", "--overwrite", "-o", "out.png"), "choose a name that ends so"),
+    ],
+)
+def test_blend_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    Path("judge.safetensors").write_bytes(assets.require("judge").read_bytes())
+    assert message in refused(capsys, "blend", "-o", "out.safetensors", *words)
+
+
 def test_synth_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     assert "count" in refused(capsys, "synth", "--count", "0", "--outdir", ".")
     assert "required" in refused(capsys, "synth", "--count", "3")
@@ -371,7 +409,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         *("", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
-        *("assets", "doctor", "demo"),
+        *("blend", "assets", "doctor", "demo"),
     ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:

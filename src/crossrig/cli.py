@@ -103,6 +103,7 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _controls_command(commands)
     _sample_command(commands)
     _synth_command(commands)
+    _blend_command(commands)
     _train_command(commands, words)
     _import_command(commands)
     _export_command(commands)
@@ -321,7 +322,7 @@ def _controls(options: argparse.Namespace) -> None:
 def _sample_command(commands: Any) -> None:
     parser = _add(commands, "sample", _sample, "Make pictures of people who do not exist.")
     parser.add_argument("--seeds", default="0-7", metavar="LIST", help="for example 0-7 or 1,5,9-12 (default: 0-7)")
-    parser.add_argument("--domain", choices=("human", "toon"), default="human", help="whose generator (default: human)")
+    parser.add_argument("--domain", default="human", metavar="NAME", help="human, toon, or a domain of your own (default: human)")
     parser.add_argument("--network", type=Path, metavar="FILE", help="a generator checkpoint instead of the shipped one")
     parser.add_argument("--trunc", type=float, default=0.8, metavar="PSI", help="truncation: 1 all variety, 0 the mean face (default: 0.8)")
     parser.add_argument("--class", type=int, default=None, metavar="N", dest="label", help="class of a network with classes, from 0")
@@ -332,9 +333,9 @@ def _sample_command(commands: Any) -> None:
 def _sample(options: argparse.Namespace) -> None:
     import torch
 
-    from crossrig import assets
     from crossrig.data.align import to_pixels
     from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.domains.generators import generator_file
     from crossrig.gan.weights import load_generator
     from crossrig.sheets import grid
 
@@ -342,7 +343,7 @@ def _sample(options: argparse.Namespace) -> None:
     if not 0.0 <= options.trunc <= 2.0:
         raise UserError(f"--trunc must be between 0 and 2, not {options.trunc:g}.")
     device = check_device(options.device)
-    path = options.network if options.network is not None else assets.require(f"generator-{options.domain}")
+    path = options.network if options.network is not None else generator_file(options.domain)
     generator = load_generator(path).to(device).eval().requires_grad_(False)
     c = class_vector(generator.config.c_dim, options.label)
     folder = make_folder(options.outdir)
@@ -425,6 +426,53 @@ def _synth(options: argparse.Namespace) -> None:
         options.count, options.size, options.seed, folder, options.workers, options.style, options.first, wardrobe=wardrobe
     )
     print(path)
+
+
+# -- other domains --------------------------------------------------------------------------------------------------
+
+
+def _blend_command(commands: Any) -> None:
+    parser = _add(
+        commands, "blend", _blend, "Swap layers of two generators: the structure of one, the texture of the other.",
+        "A and B: human, toon, a domain of your own, or a checkpoint; they must share a latent space, as a child and its parent do.\n"
+        "example:\n  crossrig blend human toon -o human-painted.safetensors --from-resolution 32",
+    )  # fmt: skip
+    parser.add_argument("first", metavar="A", help="whose structure is taken: everything below the resolution")
+    parser.add_argument("second", metavar="B", help="whose texture is taken: everything from the resolution on")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the blended generator")
+    parser.add_argument(
+        "--from-resolution", type=int, default=None, metavar="PX",
+        help="first resolution of B, its convolutions and toRGB; lower ones take more of B's shapes (default: 16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shares", default=None, metavar="PX=SHARE,...",
+        help="instead: how much of B from each resolution on, in [0, 1]; 8=0.5,32=1 passes over gradually",
+    )  # fmt: skip
+    parser.add_argument("--reverse", action="store_true", help="the other way round: structure of B, texture of A")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+
+
+def _blend(options: argparse.Namespace) -> None:
+    from crossrig.checkpoint import sha256
+    from crossrig.data.metadata import check_destination
+    from crossrig.domains.blend import blend, parse_steps, shares_by_resolution
+    from crossrig.domains.generators import generator_file
+    from crossrig.gan.weights import load_generator, save_generator
+
+    if options.shares is not None and options.from_resolution is not None:
+        raise UserError("--from-resolution and --shares say the same thing; give one of them.")
+    first = 16 if options.from_resolution is None else options.from_resolution
+    steps = {first: 1.0} if options.shares is None else parse_steps(options.shares)
+    check_destination(options.output, options.overwrite, what="networks", endings=(".safetensors",))
+    files = [generator_file(word) for word in (options.first, options.second)]
+    if options.reverse:
+        files.reverse()
+    structure, texture = (load_generator(file).requires_grad_(False) for file in files)
+    shares = shares_by_resolution(structure.style_space, steps)
+    mixed = blend(structure, texture, shares)
+    facts = {"structure": sha256(files[0]), "texture": sha256(files[1]), "shares": {str(size): share for size, share in shares.items()}}
+    save_generator(options.output, mixed, {"blended": facts})
+    print(options.output)
 
 
 # -- train ----------------------------------------------------------------------------------------------------------
