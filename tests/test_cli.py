@@ -20,6 +20,8 @@ from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
 from crossrig.evaluation.generator import FILES
 from crossrig.face3d.controls import CONTROLS
+from crossrig.gan.generator import Generator, GeneratorConfig
+from crossrig.gan.weights import save_generator
 
 FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
 
@@ -321,6 +323,69 @@ def test_sample_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, .
     assert message in refused(capsys, "sample", *words)
 
 
+def test_translate(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("translate", str(photo), "-o", "out.png", "--from", "human", "--to", "toon", "--steps", "1")
+    assert main((*words, "--sheet")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "out.png\nout-sheet.png\n"
+    assert "Taken as a picture of the human domain." in captured.err
+    assert "Edited" not in captured.err
+    with Image.open("out.png") as image:
+        assert image.size == (32, 32)
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+        toon = np.asarray(image.convert("RGB")).astype(int)
+    with Image.open("out-sheet.png") as image:
+        assert image.width > 3 * 192
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+    assert "exists already" in refused(capsys, *words)
+    # a share of 0 is the inversion, a share of 1 the translation; a generator of one's own is as good as a shipped one
+    assert main((*words, "--overwrite", "--blend", "4=0")) == 0
+    human = np.asarray(Image.open("out.png").convert("RGB")).astype(int)
+    assert np.abs(human - toon).max() > 5
+    assert main((*words, "--overwrite", "--blend", "4")) == 0
+    assert np.array_equal(np.asarray(Image.open("out.png").convert("RGB")), toon)
+    own = "generator-mine.safetensors"
+    Path(own).write_bytes(assets.require("generator-human").read_bytes())
+    own_words = ("translate", str(photo), "-o", "own.png", "--from", own, "--to", "toon", "--steps", "1")
+    capsys.readouterr()
+    assert main(own_words) == 0
+    assert "Taken as a picture of the mine domain." in capsys.readouterr().err
+    assert np.array_equal(np.asarray(Image.open("own.png").convert("RGB")), toon)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--to", "animal"), 'no domain "animal"'),
+        (("--to", "toon", "--from", "tone"), 'Did you mean "toon"'),
+        (("--to", "toon", "--from", "toon"), "choose two domains"),
+        (("--to", "toon", "--from", "human", "--blend", "64=1"), "no layers at 64 px"),
+        (("--to", "toon", "--blend", "half"), "--blend half"),
+        (("--to", "toon", "--steps", "0"), "--steps must be at least 1"),
+        (("--to", "small.safetensors"), "not built alike"),
+        (("--to", "toon", "-o", "out.gif"), "choose a name that ends so"),
+        ((), "--to"),
+    ],
+)
+def test_translate_refusals(photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    save_generator("small.safetensors", Generator(GeneratorConfig(resolution=8, z_dim=8, w_dim=8, channels=(8, 8))))
+    assert message in refused(capsys, "translate", str(photo), "-o", "out.png", *words)
+
+
+def test_translate_bad_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_bad_pictures(tmp_path)
+    for picture, message in (("missing.png", "no such file"), ("truncated.jpg", "damaged"), ("noface.png", "no face was found")):
+        assert message in refused(capsys, "translate", picture, "-o", "out.png", "--from", "human", "--to", "toon", "--steps", "1")
+
+
+def test_translate_within_one_domain_is_refused(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossrig.session.EditSession._choose_domain", lambda session, target: ("toon", None))
+    monkeypatch.setattr(cli, "_show_progress", lambda *step: None)
+    assert "toon domain already" in refused(capsys, "translate", str(photo), "-o", "out.png", "--to", "toon", "--steps", "1")
+
+
 def test_blend(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(("blend", "human", "toon", "-o", "mixed.safetensors")) == 0
     assert capsys.readouterr().out == "mixed.safetensors\n"
@@ -409,7 +474,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         *("", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
-        *("blend", "assets", "doctor", "demo"),
+        *("translate", "blend", "assets", "doctor", "demo"),
     ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:

@@ -103,6 +103,7 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _controls_command(commands)
     _sample_command(commands)
     _synth_command(commands)
+    _translate_command(commands)
     _blend_command(commands)
     _train_command(commands, words)
     _import_command(commands)
@@ -429,6 +430,84 @@ def _synth(options: argparse.Namespace) -> None:
 
 
 # -- other domains --------------------------------------------------------------------------------------------------
+
+
+def _translate_command(commands: Any) -> None:
+    parser = _add(
+        commands, "translate", _translate, "Show the person in a picture in another domain.",
+        "The head alone is written, at the resolution of the generators.\nexample:\n  crossrig translate photo.jpg --to toon -o drawn.png",
+    )  # fmt: skip
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="PNG, JPEG, WebP, TIFF, BMP or GIF")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="the head there: .png, .jpg or .webp")
+    names = "human, toon, a domain of your own or a generator checkpoint"
+    parser.add_argument("--to", required=True, metavar="NAME", dest="target", help=f"domain to go to: {names}")
+    parser.add_argument(
+        "--from", default="auto", metavar="NAME", dest="source",
+        help=f"domain of the picture: {names}; auto takes the shipped one that comes nearest (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--blend", default=None, metavar="PX=SHARE,...",
+        help="take only this share of the new domain's layers from each resolution on, in [0, 1]; 16 alone keeps the build of the head",
+    )  # fmt: skip
+    parser.add_argument("--sheet", action="store_true", help="also write OUT-sheet.png: input, inversion, translation")
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help="steps of the inversion; more is slower and closer")
+    _add_common(parser)
+
+
+def _translate(options: argparse.Namespace) -> None:
+    from crossrig.data.align import to_pixels
+    from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.data.pictures import read_picture
+    from crossrig.domains.blend import check_fit, parse_steps, shares_by_resolution
+    from crossrig.domains.generators import domain_label, generator_file
+    from crossrig.domains.translate import translate
+    from crossrig.gan.weights import load_generator
+    from crossrig.session import DOMAINS, EditSession, Effort, Networks
+    from crossrig.sheets import contact_sheet
+    from crossrig.train.memory import keep_freed_memory
+
+    if options.source == options.target:
+        raise UserError(f"--from and --to are both {options.target}; choose two domains.")
+    steps = None if options.blend is None else parse_steps(options.blend, "--blend")
+    check_destination(options.output, options.overwrite)
+    sheet = options.output.with_name(f"{options.output.stem}-sheet.png")
+    if options.sheet:
+        check_destination(sheet, options.overwrite)
+    picture = read_picture(options.picture)
+    usual = Effort()
+    # No tuning: the other generator must understand the code without a part of the picture in its weights.
+    effort = replace(usual, steps=_at_least(options.steps, 1, "--steps", usual.steps), tuning_steps=0, detail=False)
+    device = check_device(options.device)
+    target = load_generator(generator_file(options.target)).requires_grad_(False)
+    if options.source in (*DOMAINS, "auto"):
+        networks, domain = Networks.shipped(options.source, device), options.source
+    else:  # a child of the human generator: its W is the encoder's, and its pictures are framed alike
+        own = load_generator(generator_file(options.source)).to(device).requires_grad_(False)
+        networks, domain = replace(Networks.shipped("human", device), generators={"human": own}), "human"
+    for generator in networks.generators.values():  # before the slow part
+        check_fit(generator.cpu(), target)
+        generator.to(device)
+    if steps is not None:
+        shares_by_resolution(target.style_space, steps)
+    keep_freed_memory()
+    session = EditSession(domain, device, networks, effort, _show_progress)
+    notes = [note for note in session.set_image(picture) if not note.startswith("Edited in the")]
+    found = session.domain if options.source == "auto" else domain_label(options.source)
+    goal = domain_label(options.target)
+    if found == goal:
+        raise UserError(
+            f"{options.picture}: looks like a picture of the {found} domain already; say with --from which it is, or choose another --to."
+        )
+    translated = to_pixels(translate(session.style_code.cpu(), networks.generators[session.domain].cpu(), target, steps))
+    if options.sheet:
+        cells = [("input", session.input_crop()), (f"inversion ({found})", session.inverted_crop()), (goal, translated)]
+        save_picture(sheet, contact_sheet([cells]), DigitalSource.EDITED, options.overwrite)
+    save_picture(options.output, translated, DigitalSource.EDITED, options.overwrite)
+    for note in (*notes, f"Taken as a picture of the {found} domain."):
+        print(note, file=sys.stderr)
+    print(options.output)
+    if options.sheet:
+        print(sheet)
 
 
 def _blend_command(commands: Any) -> None:

@@ -37,3 +37,8 @@ def generator_file(word: str | Path) -> Path:
     raise UserError(
         f'There is no domain "{text}"; give one of {", ".join(domain_names())}, or a .safetensors file.{suggest(text, domain_names())}'
     )
+
+
+def domain_label(word: str | Path) -> str:
+    """What to call the domain of `generator_file(word)` in captions and sentences: its name, or that of the file without the ending."""
+    return Path(word).name.removesuffix(_ENDING).removeprefix(_PREFIX)
