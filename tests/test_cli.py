@@ -424,6 +424,24 @@ def test_blend_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ..
     assert message in refused(capsys, "blend", "-o", "out.safetensors", *words)
 
 
+def test_a_child_is_written_and_used_as_its_difference(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toon = str(assets.require("generator-toon"))
+    assert main(("export", "generator", toon, "--format", "difference", "-o", "generator-small.safetensors")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "generator-small.safetensors\n"
+    assert "generator-human.safetensors" in captured.err
+    assert Path("generator-small.safetensors").stat().st_size < 0.5 * Path(toon).stat().st_size
+    words = ("--seeds", "1", "--trunc", "1")
+    assert main(("sample", "--network", "generator-small.safetensors", *words, "--outdir", "small")) == 0
+    assert main(("sample", "--domain", "toon", *words, "--outdir", "whole")) == 0
+    small, whole = (np.asarray(Image.open(f"{name}/seed0001.png").convert("RGB")).astype(int) for name in ("small", "whole"))
+    assert np.abs(small - whole).max() <= 4
+    capsys.readouterr()
+    assert "choose a name that ends so" in refused(capsys, "export", "generator", toon, "--format", "difference", "-o", "x.pt")
+    words = ("export", "generator", toon, "--format", "difference", "--parent", "animal", "-o", "x.safetensors")
+    assert "no domain" in refused(capsys, *words)
+
+
 def test_synth_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     assert "count" in refused(capsys, "synth", "--count", "0", "--outdir", ".")
     assert "required" in refused(capsys, "synth", "--count", "3")

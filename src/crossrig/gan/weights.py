@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.errors import UserError
+from crossrig.gan import difference
 from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
 
@@ -28,10 +29,42 @@ def save_generator(path: str | Path, generator: Generator, header: Mapping[str, 
     checkpoint.save(path, generator.state_dict(), facts)
 
 
+def save_difference(
+    path: str | Path, child: Generator, parent: str | Path, header: Mapping[str, Any] | None = None, bits: int = difference.BITS
+) -> None:
+    """Writes a child as its difference from the generator in the file `parent` (see `gan/difference.py`); `header` as above.
+
+    The file can only be read where that very file is at hand, under its name, beside it or among the networks in use. Raises UserError when
+    the two do not fit or `parent` is no whole generator.
+    """
+    whole = _load(parent, KIND)[0]
+    try:
+        stored = difference.encode(child.state_dict(), whole, bits)
+    except ValueError as error:
+        raise UserError(f"The generator is no child of {parent} ({error}): it cannot be stored as its difference.") from None
+    facts = dict(header or {})
+    facts.update(
+        kind=difference.KIND, config=asdict(child.config), bits=bits,
+        parent={"name": Path(parent).stem, "sha256": checkpoint.sha256(parent)},
+    )  # fmt: skip
+    checkpoint.save(path, stored, facts)
+
+
 def load_generator(path: str | Path) -> Generator:
-    """Reads a generator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, config = _load(path, KIND)
-    return _filled(Generator(parse_config(config, path)), tensors, path)
+    """Reads a generator checkpoint, whole or as its difference from a parent: evaluation mode, CPU.
+
+    UserError when the file is not one, does not fit, or its parent is not at hand.
+    """
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") == difference.KIND:
+        parent = _load(assets.parent_of(path, header), KIND)[0]
+        try:
+            tensors = difference.decode(tensors, parent)
+        except ValueError as error:
+            raise UserError(f"the tensors in {path} do not fit its parent ({error}); download or make it again") from None
+    elif header.get("kind") != KIND:
+        raise UserError(f"{path} holds a '{header.get('kind')}', not a {KIND}; give a {KIND} checkpoint")
+    return _filled(Generator(parse_config(header.get("config"), path)), tensors, path)
 
 
 def save_discriminator(path: str | Path, discriminator: Discriminator, header: Mapping[str, Any] | None = None) -> None:
