@@ -105,6 +105,7 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _synth_command(commands)
     _translate_command(commands)
     _blend_command(commands)
+    _adapt_command(commands, words)
     _train_command(commands, words)
     _import_command(commands)
     _export_command(commands)
@@ -552,6 +553,32 @@ def _blend(options: argparse.Namespace) -> None:
     facts = {"structure": sha256(files[0]), "texture": sha256(files[1]), "shares": {str(size): share for size, share in shares.items()}}
     save_generator(options.output, mixed, {"blended": facts})
     print(options.output)
+
+
+def _adapt_command(commands: Any, words: Sequence[str]) -> None:
+    parser = _add(
+        commands, "adapt", _adapt, "Teach a generator a new domain from a folder of pictures of faces.",
+        "A run that was interrupted continues when the same command is given again.\n"
+        "example:\n  crossrig adapt --images clay-heads --name clay --freeze b4,b8\n"
+        "  crossrig translate photo.jpg --to runs/clay/generator-clay.safetensors -o clay.png",
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options given here go before them")
+    if list(words[:1]) == ["adapt"]:
+        from crossrig.train.adapt import AdaptTraining
+
+        add_options(parser, AdaptTraining)
+        parser.add_argument("--from", dest="parent", metavar="TEXT", default=argparse.SUPPRESS, help="another word for --parent")
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.progress import TimeLeft
+    from crossrig.train.adapt import AdaptTraining, train
+
+    base = load_toml(AdaptTraining, options.config) if options.config is not None else None
+    if base is None and hasattr(options, "name") and not hasattr(options, "outdir"):
+        options.outdir = str(Path("runs") / options.name)
+    progress = TimeLeft(_show_progress)
+    print(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("looking for faces", done, total)))
 
 
 # -- train ----------------------------------------------------------------------------------------------------------
