@@ -442,6 +442,42 @@ def test_a_child_is_written_and_used_as_its_difference(photo: Path, capsys: pyte
     assert "no domain" in refused(capsys, *words)
 
 
+def test_adapt(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("heads")
+    folder.mkdir()
+    for index in range(4):
+        Image.fromarray(np.full((40, 40, 3), 60 * index, np.uint8)).save(folder / f"{index}.png")
+    words = ("adapt", "--images", "heads", "--name", "grey", "--aligned", "--batch", "2", "--discriminator-size", "32")
+    never = ("--precision", "float32", "--least-yaw", "-1", "--least-expression", "-1", "--from", "toon", "--freeze", "b4,b8")
+    assert main((*words, *never)) == 2
+    assert "at least 16, better some hundreds; --fewest 4 tries it" in capsys.readouterr().err
+    assert main((*words, *never, "--kimg", "0.004", "--fewest", "2")) == 0
+    assert capsys.readouterr().out == "runs/grey/generator-grey.safetensors\n"
+    header = checkpoint.load_header("runs/grey/generator-grey.safetensors")
+    assert header["adapted"]["from"] == checkpoint.sha256(assets.require("generator-toon"))
+    assert header["adapted"]["held"] == ["mapping", "affine", "b4", "b8"]
+    # the child is a generator like any other
+    assert main(("blend", "human", "runs/grey/generator-grey.safetensors", "-o", "mixed.safetensors")) == 0
+    assert main(("sample", "--network", "runs/grey/generator-grey.safetensors", "--seeds", "1")) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--outdir is needed"),
+        (("--name", "clay"), "--images is needed"),
+        (("--images", "heads", "--name", "a/b"), "letters, digits"),
+        (("--images", "heads", "--name", "toon"), "shipped domain"),
+        (("--images", "nowhere", "--name", "clay"), "no folder or archive"),
+        (("--images", "nowhere", "--name", "clay", "--freeze", "b64"), 'no layer "b64"'),
+        (("--images", "nowhere", "--name", "clay", "--from", "animal"), 'no domain "animal"'),
+        (("--images", "nowhere", "--name", "clay", "--freze", "b4"), 'Did you mean "--freeze"'),
+    ],
+)
+def test_adapt_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    assert message in refused(capsys, "adapt", *words)
+
+
 def test_synth_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     assert "count" in refused(capsys, "synth", "--count", "0", "--outdir", ".")
     assert "required" in refused(capsys, "synth", "--count", "3")
@@ -492,7 +528,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         *("", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
-        *("translate", "blend", "assets", "doctor", "demo"),
+        *("translate", "blend", "adapt", "assets", "doctor", "demo"),
     ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:

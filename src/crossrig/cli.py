@@ -578,7 +578,7 @@ def _adapt(options: argparse.Namespace) -> None:
     if base is None and hasattr(options, "name") and not hasattr(options, "outdir"):
         options.outdir = str(Path("runs") / options.name)
     progress = TimeLeft(_show_progress)
-    print(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("looking for faces", done, total)))
+    print(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("pictures", done, total)))
 
 
 # -- train ----------------------------------------------------------------------------------------------------------

@@ -107,25 +107,30 @@ def test_held_judges_stay_as_they_were(config: AdaptTraining) -> None:
     assert not torch.equal(first[weights[-1]], last[weights[-1]])
 
 
-def test_the_child_takes_on_the_colour_of_the_pictures(config: AdaptTraining, tiny_generator: Generator) -> None:
+def test_the_child_takes_on_the_look_of_the_pictures(config: AdaptTraining) -> None:
     # no structure term: the tiny parent's people are noise
-    train(replace(config, kimg=0.6, check_kimg=0.6, structure_weight=0.0, lr=1e-2, ema_kimg=0.05, batch=8))
-    s = tiny_generator.affine(tiny_generator.map(torch.randn(32, 32)))
-    redness = [
-        float((images[:, 0] - images[:, 1:].mean(1)).mean())
-        for images in (tiny_generator.synthesise(s), load_generator(config.result).requires_grad_(False).synthesise(s))
-    ]
-    assert redness[1] > redness[0] + 0.3
-    assert read_log(config.outdir)[-1]["augment"] >= 0.0
+    looks = replace(config, structure_weight=0.0, lr=1e-2, ema_kimg=0.05, batch=8)
+    train(replace(looks, kimg=0.008))
+    before = read_log(config.outdir)[-1]["moments"]
+    train(replace(looks, kimg=0.24, check_kimg=0.24))
+    assert read_log(config.outdir)[-1]["moments"] < 0.5 * before
+    parts, _ = checkpoint.load(max(config.outdir.glob("checkpoint-*.safetensors")))
+    child = load_generator(config.result).requires_grad_(False)
+    child.load_state_dict({name.removeprefix("child/"): tensor for name, tensor in parts.items() if name.startswith("child/")})
+    parent = load_generator(assets.require("generator-human")).requires_grad_(False)
+    s = parent.affine(parent.map(torch.randn(32, 32, generator=torch.Generator().manual_seed(0))))
+    red = torch.tensor([0.73, -0.76, -0.76])  # the pictures' colour
+    distance = [float((generator.synthesise(s).mean(dim=(0, 2, 3)) - red).norm()) for generator in (parent, child)]
+    assert distance[1] < distance[0]
 
 
 def test_the_structure_term_keeps_the_child_near(config: AdaptTraining) -> None:
     structure = {}
-    for weight in (0.0, 50.0):
-        run = replace(config, outdir=config.outdir / str(weight), kimg=0.2, check_kimg=0.2, lr=1e-2, structure_weight=weight)
+    for weight in (0.0, 1e5):
+        run = replace(config, outdir=config.outdir / str(weight), kimg=0.06, check_kimg=0.06, lr=1e-2, structure_weight=weight)
         train(run)
         structure[weight] = read_log(run.outdir)[-1]["structure"]
-    assert structure[50.0] < 0.6 * structure[0.0]
+    assert structure[1e5] < 0.6 * structure[0.0]
 
 
 def test_it_stops_when_the_child_shows_other_people(config: AdaptTraining, reader: Reconstruction) -> None:
@@ -223,5 +228,5 @@ def test_settings_that_do_not_fit_the_parent(config: AdaptTraining, change: dict
     "change", [{"name": "../red"}, {"name": ""}, {"name": "toon"}, {"batch": 0}, {"discriminator_size": 40}, {"augment_most": 2.0}]
 )
 def test_settings_that_make_no_sense(config: AdaptTraining, change: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="must|shipped"):
+    with pytest.raises(ValueError, match=r"must|shipped"):
         replace(config, **change)  # type: ignore[arg-type]

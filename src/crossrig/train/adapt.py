@@ -1,8 +1,9 @@
 """Adapt a generator to a folder of pictures: latent-consistent fine-tuning without labels (CDDFM3D, section 3.4).
 
     codes s, one for parent and child --> parent's pictures, child's pictures
-    child's pictures + the folder's   --> projected discriminator (Projected GAN, Sauer 2021) and the moments of its features (Salimans 2016,
-                                          section 3.1, which pull in the right direction before there is a game to win): look like these
+    child's pictures + the folder's   --> projected discriminator (Projected GAN, Sauer 2021): look like these
+                                      --> moments of its features (Salimans 2016, section 3.1), a pull in the right direction long
+                                          before the discriminator knows what to look for
     child's pictures + parent's       --> structure_distance (domains/consistency.py): stay these people
 
 What is held still says which of the two wins where: mapping network and affine layers always, so that z, w and s keep their meaning; blocks
@@ -68,12 +69,12 @@ class AdaptTraining:
     freeze: tuple[str, ...] = setting((), "blocks or layers held besides the mapping network and the affine layers: b4,b8 (FreezeG)")
     freeze_discriminator: int = setting(0, "first convolutions held in every judge of the discriminator (FreezeD)")
     kimg: float = setting(20.0, "length of the run; the learning rate falls along it")
-    batch: int = setting(16, "pictures a step")
+    batch: int = setting(8, "pictures a step")
     lr: float = setting(2e-3, "learning rate of the generator")
     discriminator_lr: float = setting(1e-3, "learning rate of the discriminator")
-    adversarial_weight: float = setting(0.15, "weight of the adversarial loss")
-    moments_weight: float = setting(1.0, "weight of the moments of the discriminator's features beside it")
-    structure_weight: float = setting(2.0, "weight of the parent's coarse structure beside it")
+    adversarial_weight: float = setting(0.1, "weight of the adversarial loss")
+    moments_weight: float = setting(3.0, "weight of the moments of the discriminator's features beside it")
+    structure_weight: float = setting(10.0, "weight of the parent's coarse structure beside it")
     structure_size: int = setting(16, "px at which the structure is compared")
     discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
     mirror: bool = setting(True, "show the discriminator every second picture mirrored")
