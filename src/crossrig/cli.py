@@ -411,7 +411,8 @@ def _synth_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
-    parser.add_argument("--style", choices=("photo", "toon"), default="photo", help="how they are drawn (default: photo)")
+    styles = ("photo", "toon", "painting", "sketch")
+    parser.add_argument("--style", choices=styles, default="photo", help="how they are drawn (default: photo)")
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")

@@ -55,8 +55,8 @@ def structure_distance(child: Tensor, parent: Tensor, size: int = 16) -> Tensor:
     """How differently dark and light are spread over heads, pictures (B, 3, R, R) of the same codes: a scalar, 0 to 4, 2 for strangers.
 
     Grey at `size` px, standardised within the circle of the head: neither the colours of a domain nor its contrast nor what lies behind the
-    head counts, only where the hair ends, where eyes and mouth are, which side is in the shade. Ours, and coarser than the distances
-    between samples of Ojha et al. 2021, section 3.1, but it asks for the same person where theirs asks for people as different.
+    head counts, only where the hair ends, where eyes and mouth are, which side is in the shade. Ours; cross-domain correspondence
+    (Ojha et al. 2021) asks that people differ as much from each other as before, this that each stays the same.
     """
     if child.shape != parent.shape or child.shape[-1] % size:
         raise ValueError(f"both must be (B, 3, R, R) with R a multiple of {size}: got {tuple(child.shape)} and {tuple(parent.shape)}")

@@ -27,7 +27,7 @@ def hold_latent_space(generator: Generator) -> list[nn.Parameter]:
 def hold_layers(generator: Generator, names: Sequence[str]) -> None:
     """Freeze layers of the synthesis network in place: blocks such as `b8`, or single ones such as `b16.conv0` and `b16.torgb`.
 
-    With the early blocks this is FreezeG (Lee et al. 2020, section 3.1): what decides the build of a head cannot move. The constant belongs
+    With the early blocks this is FreezeG (Lee 2020): what decides the build of a head cannot move. The constant belongs
     to `b4`. Raises UserError for a name that is none of these.
     """
     space = generator.style_space

@@ -1,4 +1,4 @@
-"""The same person in another domain: one style code, two generators (CDDFM3D, section 3.4; Toonify, section 3).
+"""The same person in another domain: one style code, two generators (CDDFM3D, section 3.4).
 
     picture in domain A --inversion in G_A--> s --G_B--> picture in domain B
 

@@ -2,7 +2,7 @@
 
 Latent-consistent fine-tuning leaves the mapping network and the affine layers where they were, and moves the others a little. So a child is
 its parent plus a small correction, and a correction may be coarse: for every weight tensor the difference is stored as integers, with one
-scale per output channel (the usual symmetric quantisation of weights, Krishnamoorthi 2018, section 3.1).
+scale per output channel (the usual symmetric quantisation of weights).
 
 The difference means something with one parent file only, which is named by its SHA-256.
 """

@@ -8,7 +8,7 @@
 
 What is held still says which of the two wins where: mapping network and affine layers always, so that z, w and s keep their meaning; blocks
 of the synthesis network by name (`freeze`, FreezeG); the discriminator's feature network always, more of it if asked (FreezeD). The
-discriminator's pictures are augmented as often as it overfits (StyleGAN2-ADA, Karras 2020, section 3.2). A reconstruction network that is
+discriminator's pictures are augmented as often as it overfits (StyleGAN2-ADA, Karras 2020, section 3). A reconstruction network that is
 asked nothing during training reads both generators' pictures of the same codes from time to time; when they no longer agree the run
 ends, and the generator of the last agreement is its result.
 """
@@ -51,7 +51,7 @@ from crossrig.train.state import Part, collect, restore
 _HELD = 64  # codes whose pictures are compared
 _SHOWN = 16  # of them, in every sheet
 _FEW = 100  # faces; of fewer a child learns more the people than the style
-_TARGET_SIGN = 0.6  # of the logits of real pictures, above which the discriminator overfits (Karras 2020, section 3.2)
+_TARGET_SIGN = 0.6  # of the logits of real pictures, above which the discriminator overfits (Karras 2020, section 3)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
