@@ -104,6 +104,9 @@ def build_parser(words: Sequence[str] = ()) -> Parser:
     _controls_command(commands)
     _sample_command(commands)
     _synth_command(commands)
+    _translate_command(commands)
+    _blend_command(commands)
+    _adapt_command(commands, words)
     _train_command(commands, words)
     _rig_command(commands, words)
     _import_command(commands)
@@ -330,7 +333,7 @@ def _controls(options: argparse.Namespace) -> None:
 def _sample_command(commands: Any) -> None:
     parser = _add(commands, "sample", _sample, "Make pictures of people who do not exist.")
     parser.add_argument("--seeds", default="0-7", metavar="LIST", help="for example 0-7 or 1,5,9-12 (default: 0-7)")
-    parser.add_argument("--domain", choices=("human", "toon"), default="human", help="whose generator (default: human)")
+    parser.add_argument("--domain", default="human", metavar="NAME", help="human, toon, or a domain of your own (default: human)")
     parser.add_argument("--network", type=Path, metavar="FILE", help="a generator checkpoint instead of the shipped one")
     parser.add_argument("--trunc", type=float, default=0.8, metavar="PSI", help="truncation: 1 all variety, 0 the mean face (default: 0.8)")
     parser.add_argument("--class", type=int, default=None, metavar="N", dest="label", help="class of a network with classes, from 0")
@@ -341,9 +344,9 @@ def _sample_command(commands: Any) -> None:
 def _sample(options: argparse.Namespace) -> None:
     import torch
 
-    from crossrig import assets
     from crossrig.data.align import to_pixels
     from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.domains.generators import generator_file
     from crossrig.gan.weights import load_generator
     from crossrig.sheets import grid
 
@@ -351,7 +354,7 @@ def _sample(options: argparse.Namespace) -> None:
     if not 0.0 <= options.trunc <= 2.0:
         raise UserError(f"--trunc must be between 0 and 2, not {options.trunc:g}.")
     device = check_device(options.device)
-    path = options.network if options.network is not None else assets.require(f"generator-{options.domain}")
+    path = options.network if options.network is not None else generator_file(options.domain)
     generator = load_generator(path).to(device).eval().requires_grad_(False)
     c = class_vector(generator.config.c_dim, options.label)
     folder = make_folder(options.outdir)
@@ -417,7 +420,8 @@ def _synth_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
-    parser.add_argument("--style", choices=("photo", "toon"), default="photo", help="how they are drawn (default: photo)")
+    styles = ("photo", "toon", "painting", "sketch")
+    parser.add_argument("--style", choices=styles, default="photo", help="how they are drawn (default: photo)")
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")
@@ -434,6 +438,157 @@ def _synth(options: argparse.Namespace) -> None:
         options.count, options.size, options.seed, folder, options.workers, options.style, options.first, wardrobe=wardrobe
     )
     print(path)
+
+
+# -- other domains --------------------------------------------------------------------------------------------------
+
+
+def _translate_command(commands: Any) -> None:
+    parser = _add(
+        commands, "translate", _translate, "Show the person in a picture in another domain.",
+        "The head alone is written, at the resolution of the generators.\nexample:\n  crossrig translate photo.jpg --to toon -o drawn.png",
+    )  # fmt: skip
+    parser.add_argument("picture", type=Path, metavar="PICTURE", help="PNG, JPEG, WebP, TIFF, BMP or GIF")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="the head there: .png, .jpg or .webp")
+    names = "human, toon, a domain of your own or a generator checkpoint"
+    parser.add_argument("--to", required=True, metavar="NAME", dest="target", help=f"domain to go to: {names}")
+    parser.add_argument(
+        "--from", default="auto", metavar="NAME", dest="source",
+        help=f"domain of the picture: {names}; auto takes the shipped one that comes nearest (default: auto)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--blend", default=None, metavar="PX=SHARE,...",
+        help="take only this share of the new domain's layers from each resolution on, in [0, 1]; 16 alone keeps the build of the head",
+    )  # fmt: skip
+    parser.add_argument("--sheet", action="store_true", help="also write OUT-sheet.png: input, inversion, translation")
+    parser.add_argument("--steps", type=int, default=None, metavar="N", help="steps of the inversion; more is slower and closer")
+    _add_common(parser)
+
+
+def _translate(options: argparse.Namespace) -> None:
+    from crossrig.data.align import to_pixels
+    from crossrig.data.metadata import DigitalSource, check_destination, save_picture
+    from crossrig.data.pictures import read_picture
+    from crossrig.domains.blend import check_fit, parse_steps, shares_by_resolution
+    from crossrig.domains.generators import domain_label, generator_file
+    from crossrig.domains.translate import translate
+    from crossrig.gan.weights import load_generator
+    from crossrig.session import DOMAINS, EditSession, Effort, Networks
+    from crossrig.sheets import contact_sheet
+    from crossrig.train.memory import keep_freed_memory
+
+    if options.source == options.target:
+        raise UserError(f"--from and --to are both {options.target}; choose two domains.")
+    steps = None if options.blend is None else parse_steps(options.blend, "--blend")
+    check_destination(options.output, options.overwrite)
+    sheet = options.output.with_name(f"{options.output.stem}-sheet.png")
+    if options.sheet:
+        check_destination(sheet, options.overwrite)
+    picture = read_picture(options.picture)
+    usual = Effort()
+    # No tuning: the other generator must understand the code without a part of the picture in its weights.
+    effort = replace(usual, steps=_at_least(options.steps, 1, "--steps", usual.steps), tuning_steps=0, detail=False)
+    device = check_device(options.device)
+    target = load_generator(generator_file(options.target)).requires_grad_(False)
+    if options.source in (*DOMAINS, "auto"):
+        networks, domain = Networks.shipped(options.source, device), options.source
+    else:  # a child of the human generator: its W is the encoder's, and its pictures are framed alike
+        own = load_generator(generator_file(options.source)).to(device).requires_grad_(False)
+        networks, domain = replace(Networks.shipped("human", device), generators={"human": own}), "human"
+    for generator in networks.generators.values():  # before the slow part
+        check_fit(generator.cpu(), target)
+        generator.to(device)
+    if steps is not None:
+        shares_by_resolution(target.style_space, steps)
+    keep_freed_memory()
+    session = EditSession(domain, device, networks, effort, _show_progress)
+    notes = [note for note in session.set_image(picture) if not note.startswith("Edited in the")]
+    found = session.domain if options.source == "auto" else domain_label(options.source)
+    goal = domain_label(options.target)
+    if found == goal:
+        raise UserError(
+            f"{options.picture}: looks like a picture of the {found} domain already; say with --from which it is, or choose another --to."
+        )
+    translated = to_pixels(translate(session.style_code.cpu(), networks.generators[session.domain].cpu(), target, steps))
+    if options.sheet:
+        cells = [("input", session.input_crop()), (f"inversion ({found})", session.inverted_crop()), (goal, translated)]
+        save_picture(sheet, contact_sheet([cells]), DigitalSource.EDITED, options.overwrite)
+    save_picture(options.output, translated, DigitalSource.EDITED, options.overwrite)
+    for note in (*notes, f"Taken as a picture of the {found} domain."):
+        print(note, file=sys.stderr)
+    print(options.output)
+    if options.sheet:
+        print(sheet)
+
+
+def _blend_command(commands: Any) -> None:
+    parser = _add(
+        commands, "blend", _blend, "Swap layers of two generators: the structure of one, the texture of the other.",
+        "A and B: human, toon, a domain of your own, or a checkpoint; they must share a latent space, as a child and its parent do.\n"
+        "example:\n  crossrig blend human toon -o human-painted.safetensors --from-resolution 32",
+    )  # fmt: skip
+    parser.add_argument("first", metavar="A", help="whose structure is taken: everything below the resolution")
+    parser.add_argument("second", metavar="B", help="whose texture is taken: everything from the resolution on")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="the blended generator")
+    parser.add_argument(
+        "--from-resolution", type=int, default=None, metavar="PX",
+        help="first resolution of B, its convolutions and toRGB; lower ones take more of B's shapes (default: 16)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--shares", default=None, metavar="PX=SHARE,...",
+        help="instead: how much of B from each resolution on, in [0, 1]; 8=0.5,32=1 passes over gradually",
+    )  # fmt: skip
+    parser.add_argument("--reverse", action="store_true", help="the other way round: structure of B, texture of A")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+
+
+def _blend(options: argparse.Namespace) -> None:
+    from crossrig.checkpoint import sha256
+    from crossrig.data.metadata import check_destination
+    from crossrig.domains.blend import blend, parse_steps, shares_by_resolution
+    from crossrig.domains.generators import generator_file
+    from crossrig.gan.weights import load_generator, save_generator
+
+    if options.shares is not None and options.from_resolution is not None:
+        raise UserError("--from-resolution and --shares say the same thing; give one of them.")
+    first = 16 if options.from_resolution is None else options.from_resolution
+    steps = {first: 1.0} if options.shares is None else parse_steps(options.shares)
+    check_destination(options.output, options.overwrite, what="networks", endings=(".safetensors",))
+    files = [generator_file(word) for word in (options.first, options.second)]
+    if options.reverse:
+        files.reverse()
+    structure, texture = (load_generator(file).requires_grad_(False) for file in files)
+    shares = shares_by_resolution(structure.style_space, steps)
+    mixed = blend(structure, texture, shares)
+    facts = {"structure": sha256(files[0]), "texture": sha256(files[1]), "shares": {str(size): share for size, share in shares.items()}}
+    save_generator(options.output, mixed, {"blended": facts})
+    print(options.output)
+
+
+def _adapt_command(commands: Any, words: Sequence[str]) -> None:
+    parser = _add(
+        commands, "adapt", _adapt, "Teach a generator a new domain from a folder of pictures of faces.",
+        "A run that was interrupted continues when the same command is given again.\n"
+        "example:\n  crossrig adapt --images clay-heads --name clay --freeze b4,b8\n"
+        "  crossrig translate photo.jpg --to runs/clay/generator-clay.safetensors -o clay.png",
+    )  # fmt: skip
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings; options given here go before them")
+    if list(words[:1]) == ["adapt"]:
+        from crossrig.train.adapt import AdaptTraining
+
+        add_options(parser, AdaptTraining)
+        parser.add_argument("--from", dest="parent", metavar="TEXT", default=argparse.SUPPRESS, help="another word for --parent")
+
+
+def _adapt(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.progress import TimeLeft
+    from crossrig.train.adapt import AdaptTraining, train
+
+    base = load_toml(AdaptTraining, options.config) if options.config is not None else None
+    if base is None and hasattr(options, "name") and not hasattr(options, "outdir"):
+        options.outdir = str(Path("runs") / options.name)
+    progress = TimeLeft(_show_progress)
+    print(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("pictures", done, total)))
 
 
 # -- train ----------------------------------------------------------------------------------------------------------
@@ -549,24 +704,35 @@ def _export_command(commands: Any) -> None:
     parser: Parser = commands.add_parser("export", help=meaning, description=meaning)
     parser.set_defaults(parser=parser)
     things = parser.add_subparsers(title="things", metavar="THING", parser_class=Parser, required=True)
-    child = _add(things, "generator", _export_generator, "Write a generator in rosinality's layout or as ONNX.")
+    child = _add(things, "generator", _export_generator, "Write a generator in rosinality's layout, as ONNX, or as its difference.")
     child.add_argument("network", type=Path, metavar="NET.safetensors", help="a generator checkpoint")
-    child.add_argument("--format", choices=("pt", "onnx"), required=True, help="pt: rosinality's PyTorch layout")
-    child.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a name that ends in .pt or .onnx")
+    child.add_argument(
+        "--format", choices=("pt", "onnx", "difference"), required=True,
+        help="pt: rosinality's PyTorch layout; difference: what a child changed in its parent, in 8 bits, a quarter of its size or less",
+    )  # fmt: skip
+    child.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a name that ends in .pt, .onnx or .safetensors")
+    child.add_argument("--parent", default="human", metavar="NAME", help="of a difference: name or file of the parent (default: human)")
     child.add_argument("--from", choices=("z", "s"), default="z", dest="start", help="what the ONNX network takes (default: z)")
     child.add_argument("--overwrite", action="store_true", help="replace files that exist")
 
 
 def _export_generator(options: argparse.Namespace) -> None:
+    from crossrig.checkpoint import sha256
     from crossrig.data.metadata import check_destination
+    from crossrig.domains.generators import generator_file
     from crossrig.gan.export import export_onnx, export_rosinality
-    from crossrig.gan.weights import load_generator
+    from crossrig.gan.weights import load_generator, save_difference
 
-    check_destination(options.output, options.overwrite, what="these networks", endings=(f".{options.format}",))
+    ending = ".safetensors" if options.format == "difference" else f".{options.format}"
+    check_destination(options.output, options.overwrite, what="these networks", endings=(ending,))
     generator = load_generator(options.network).requires_grad_(False)
     notes: tuple[str, ...] = ()
     if options.format == "pt":
         notes = export_rosinality(options.output, generator)
+    elif options.format == "difference":
+        parent = generator_file(options.parent)
+        save_difference(options.output, generator, parent, {"source": sha256(options.network)})
+        notes = (f"It is read only where {parent.name} is: beside it, or among the networks in use.",)
     else:
         export_onnx(options.output, generator, options.start)
     print(options.output)

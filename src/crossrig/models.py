@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from torch import Tensor
 from crossrig import checkpoint
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.gan.weights import generator_of
+from crossrig.gan.weights import KIND as GENERATOR
+from crossrig.gan.weights import generator_of, load_generator
 from crossrig.inversion.encoder import Encoder, encoder_of
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.weights import rig_of
@@ -77,12 +78,14 @@ def save(path: Path, name: str, generator: Path, rig: Path, encoder: Path | None
 
     Raises :class:`UserError` when the rig was trained for another generator.
     """
-    parts = {"generator": generator, "rig": rig} | ({"encoder": encoder} if encoder is not None else {})
-    tensors: dict[str, Tensor] = {}
-    headers: dict[str, Any] = {}
-    for part, file in parts.items():
-        found, headers[part] = checkpoint.load(file)
-        tensors |= {f"{part}.{key}": tensor.half() if tensor.is_floating_point() else tensor for key, tensor in found.items()}
+    whole = load_generator(generator)  # a child stored as a difference is stored whole here
+    tensors: dict[str, Tensor] = {f"generator.{key}": tensor for key, tensor in whole.state_dict().items()}
+    headers: dict[str, Any] = {"generator": {"kind": GENERATOR, "config": asdict(whole.config)}}
+    for part, file in {"rig": rig, "encoder": encoder}.items():
+        if file is not None:
+            found, headers[part] = checkpoint.load(file)
+            tensors |= {f"{part}.{key}": tensor for key, tensor in found.items()}
+    tensors = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in tensors.items()}
     owner = checkpoint.sha256(generator)
     if headers["rig"].get("generator") != owner:
         raise UserError(f"{rig} was trained for another generator than {generator}; rig this one anew.")

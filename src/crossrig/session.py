@@ -315,6 +315,11 @@ class EditSession:
         """The parameters read from the picture."""
         return self._subject.params
 
+    @property
+    def style_code(self) -> Tensor:
+        """(1, S): the style code of the picture before any edit."""
+        return self._subject.inversion.s
+
     # -- editing ----------------------------------------------------------------------------------------------------
 
     def controls(self) -> Mapping[str, controls.Control]:

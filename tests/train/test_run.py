@@ -204,3 +204,13 @@ def test_kill_9_and_resume_gives_the_unbroken_run(tmp_path: Path) -> None:
     strip = [{"step": line["step"], "x": line["x"]} for line in read_log(tmp_path / "killed")]
     assert strip == [{"step": line["step"], "x": line["x"]} for line in read_log(tmp_path / "whole")]
     assert len(strip) == 60
+
+
+def test_a_note_is_said_and_logged_and_is_no_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Run.open(tmp_path, Config()) as run:
+        run.log(5, loss=0.5)
+        run.note(5, "stopped", "it was enough.")
+    assert "it was enough." in capsys.readouterr().err
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[-1] == {"event": "stopped", "step": 5, "said": "it was enough."}
+    assert [line["step"] for line in read_log(tmp_path)] == [5]

@@ -117,6 +117,11 @@ class Run:
         seconds = round(time.monotonic() - self._started, 3)
         self._write({"step": step, "seconds": seconds} | {name: float(value) for name, value in figures.items()})
 
+    def note(self, step: int, event: str, sentence: str) -> None:
+        """Print a sentence and write it to the log as an event of this step."""
+        self.say(sentence)
+        self._write({"event": event, "step": step, "said": sentence})
+
     def progress(self, step: int, total: int, **figures: float) -> None:
         """Show how far the run is, how fast, how long it still takes and the given figures.
 
