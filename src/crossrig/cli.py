@@ -751,13 +751,14 @@ def _eval_command(commands: Any) -> None:
     parts = parser.add_subparsers(title="parts", metavar="PART", parser_class=Parser)
     _eval_edits_command(parts)
     _eval_generator_command(parts)
+    _eval_domains_command(parts)
 
 
 def _eval(options: argparse.Namespace) -> None:
     from crossrig import evaluate
 
     if not options.quick:
-        raise UserError("Say what to measure: `crossrig eval --quick`, `crossrig eval edits` or `crossrig eval generator`.")
+        raise UserError("Say what to measure: `crossrig eval --quick`, `eval edits`, `eval generator` or `eval domains`.")
     figures = evaluate.shipped_quick(options.workers)
     print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
 
@@ -808,6 +809,31 @@ def _eval_edits(options: argparse.Namespace) -> None:
     if options.outdir is not None:
         outcome.write(options.outdir, options.overwrite)
     print(outcome.as_json() if options.json else outcome.as_markdown())
+
+
+def _eval_domains_command(parts: Any) -> None:
+    parser = _add(parts, "domains", _eval_domains, "Measure a child generator: consistency with its parent, edits, style and variety.")
+    parser.add_argument("--domain", default="toon", metavar="NAME", help="the child: toon, a domain of your own, or a file (default: toon)")
+    parser.add_argument("--parent", default="human", metavar="NAME", help="its parent (default: human)")
+    parser.add_argument(
+        "--pictures", type=Path, nargs="+", default=[], metavar="ZIP",
+        help="archives of its domain; toon, painting and sketch are rendered where none are given",
+    )  # fmt: skip
+    parser.add_argument("--judge", type=Path, default=None, metavar="FILE", help="a judge that saw the domain (default: the shipped)")
+    parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes, and as many pictures (default: 512)")
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render pictures (default: all cores)")
+
+
+def _eval_domains(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.domains import DomainRequest, as_json, as_text, evaluate_domain
+    from crossrig.train.memory import keep_freed_memory
+
+    samples = _at_least(options.samples, 8, "--samples", 512)
+    request = DomainRequest(options.domain, options.parent, tuple(options.pictures), options.judge, samples, options.workers)
+    keep_freed_memory()
+    figures, notes = evaluate_domain(request, None if options.json else _show_progress)
+    print(as_json(figures) if options.json else as_text(figures, notes))
 
 
 def _eval_generator_command(parts: Any) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from crossrig.data.portrait_set import PortraitSet, load_portraits
-from crossrig.data.synth import synthesise
+from crossrig.data.synth import Style, synthesise
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import Encoder, w_samples
@@ -26,11 +26,13 @@ from crossrig.rig.units import Units
 STEPS = 25
 
 
-def unseen_set(count: int, resolution: int, seed: int, workers: int | None = None, first: int = 0) -> PortraitSet:
+def unseen_set(
+    count: int, resolution: int, seed: int, workers: int | None = None, first: int = 0, style: Style = "photo"
+) -> PortraitSet:
     """Portraits first .. first+count-1 of a reserved stream, with their labels, at R px, rendered at 128 px or more as those of training
     are."""
     with tempfile.TemporaryDirectory() as folder:
-        path = synthesise(count, max(128, resolution), seed, folder, workers=workers, first=first, progress=False)
+        path = synthesise(count, max(128, resolution), seed, folder, workers=workers, style=style, first=first, progress=False)
         return load_portraits([path], resolution)
 
 
