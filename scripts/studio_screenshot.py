@@ -19,7 +19,7 @@ import uvicorn
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from crossrig.cli import parse_settings
+from crossrig.cli.parser import parse_settings
 from crossrig.session import Effort, Networks
 from crossrig.studio.examples import EXAMPLES
 from crossrig.studio.guard import Policy

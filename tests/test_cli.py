@@ -14,8 +14,11 @@ import pytest
 import torch
 from PIL import Image
 
-from crossrig import assets, checkpoint, cli
-from crossrig.cli import main, parse_seeds, parse_settings
+from crossrig import assets, checkpoint
+from crossrig.cli import domains as domains_cli
+from crossrig.cli import main, training
+from crossrig.cli.parser import parse_settings
+from crossrig.cli.people import parse_seeds
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
@@ -404,7 +407,7 @@ def test_translate_within_one_domain_is_refused(
     photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("crossrig.session.EditSession._choose_domain", lambda session, target: ("toon", None))
-    monkeypatch.setattr(cli, "_show_progress", lambda *step: None)
+    monkeypatch.setattr(domains_cli, "show_progress", lambda *step: None)
     assert "toon domain already" in refused(capsys, "translate", str(photo), "-o", "out.png", "--to", "toon", "--steps", "1")
 
 
@@ -514,9 +517,9 @@ def test_train_options_come_from_the_recipe(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_train_judge_is_the_judge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    settings, _ = cli.load_recipe("judge")
+    settings, _ = training.load_recipe("judge")
     seen = []
-    monkeypatch.setattr(cli, "load_recipe", lambda name: (settings, lambda config: seen.append(config) or Path("done")))
+    monkeypatch.setattr(training, "load_recipe", lambda name: (settings, lambda config: seen.append(config) or Path("done")))
     assert main(("train", "judge", "--kimg", "1")) == 0
     assert capsys.readouterr().out == "done\n"
     assert seen[0].role == "judge"
