@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 from studio_browser import studio_page
 
-from crossrig.cli import parse_settings
+from crossrig.cli.parser import parse_settings
 from crossrig.session import Effort, Networks
 from crossrig.studio.examples import EXAMPLES
 from crossrig.studio.sessions import Sessions

@@ -40,3 +40,12 @@ def test_inventory_hashes_and_problems(tmp_path: Path, monkeypatch: pytest.Monke
     assert found["encoder"].path is None
     assert found["encoder"].problem is not None
     assert "crossrig train encoder" in found["encoder"].problem
+
+
+def test_a_difference_without_its_parent_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assets, "folders", lambda: (tmp_path,))
+    parent = {"name": "generator-human", "sha256": "0" * 64}
+    checkpoint.save(tmp_path / "generator-toon.safetensors", {"x": torch.ones(1)}, {"kind": "generator-difference", "parent": parent})
+    found = {asset.name: asset for asset in assets.inventory()}["generator-toon"]
+    assert found.problem is not None
+    assert "that very file" in found.problem

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,22 @@ import pytest
 import torch
 from PIL import Image
 
-from crossrig import assets, checkpoint, cli
-from crossrig.cli import main, parse_seeds, parse_settings
+from crossrig import assets, checkpoint
+from crossrig.cli import domains as domains_cli
+from crossrig.cli import main, training
+from crossrig.cli.parser import parse_settings
+from crossrig.cli.people import parse_seeds
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure, ControlTable, load_table, save_table
 from crossrig.evaluation.generator import FILES
+from crossrig.evaluation.portraits import embedded
 from crossrig.face3d.controls import CONTROLS
+from crossrig.gan.generator import Generator, GeneratorConfig
+from crossrig.gan.weights import load_generator, save_generator
+from crossrig.rig.baselines.latents import latents_of
+from crossrig.rig.baselines.stylerig import StyleRig
+from crossrig.rig.weights import save_stylerig
 
 FAST = ("--steps", "1", "--tuning-steps", "0", "--domain", "human")
 
@@ -252,6 +262,22 @@ def test_eval_edits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert "edits.json: exists already" in refused(capsys, *words)
 
 
+def test_eval_edits_takes_trained_stylerigs_and_pie(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("crossrig.evaluation.shipped.embedded", partial(embedded, steps=1))
+    monkeypatch.setattr("crossrig.evaluation.shipped.unseen_portraits", lambda count, size, *_: torch.rand(count, 3, size, size) * 2 - 1)
+    human = Path(os.environ[assets.FOLDER_VARIABLE]) / "generator-human.safetensors"
+    latents = latents_of("wplus", load_generator(human))
+    save_stylerig(Path("w.safetensors"), StyleRig.untrained(latents, "wplus", checkpoint.sha256(human)), {})
+    words = ("eval", "edits", "--samples", "8", "--portraits", "8", "--controls", "0", "--methods", "ours_feedforward")
+    assert main((*words, "--stylerig", "w.safetensors", "--inversion", "pie")) == 0
+    page = capsys.readouterr().out
+    assert "stylerig_wplus: commanded" in page
+    assert "Left out: stylerig_s. Trained weights" in page
+    assert "inverted by PIE" in page
+    assert "a stylerig is needed" in refused(capsys, *words, "--stylerig", str(human))
+    assert "--stylerig FILE" in refused(capsys, "eval", "edits", "--methods", "stylerig_wplus")
+
+
 def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
     words = ("eval", "edits", "--samples", "8", "--portraits", "0", "--controls", "0", "--methods", "ours_feedforward")
     assert main(words) == 0
@@ -259,6 +285,7 @@ def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[
     assert page.startswith("# Evaluation of edits")
     assert "ours_feedforward: commanded" in page
     assert "# Inverted portraits" not in page
+    assert "Left out: stylerig_wplus, stylerig_s." in page
     assert list(Path().iterdir()) == []
 
 
@@ -336,6 +363,161 @@ def test_sample_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, .
     assert message in refused(capsys, "sample", *words)
 
 
+def test_translate(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("translate", str(photo), "-o", "out.png", "--from", "human", "--to", "toon", "--steps", "1")
+    assert main((*words, "--sheet")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "out.png\nout-sheet.png\n"
+    assert "Taken as a picture of the human domain." in captured.err
+    assert "Edited" not in captured.err
+    with Image.open("out.png") as image:
+        assert image.size == (32, 32)
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+        toon = np.asarray(image.convert("RGB")).astype(int)
+    with Image.open("out-sheet.png") as image:
+        assert image.width > 3 * 192
+        assert "compositeWithTrainedAlgorithmicMedia" in image.info["XML:com.adobe.xmp"]
+    assert "exists already" in refused(capsys, *words)
+    # a share of 0 is the inversion, a share of 1 the translation; a generator of one's own is as good as a shipped one
+    assert main((*words, "--overwrite", "--blend", "4=0")) == 0
+    human = np.asarray(Image.open("out.png").convert("RGB")).astype(int)
+    assert np.abs(human - toon).max() > 5
+    assert main((*words, "--overwrite", "--blend", "4")) == 0
+    assert np.array_equal(np.asarray(Image.open("out.png").convert("RGB")), toon)
+    own = "generator-mine.safetensors"
+    Path(own).write_bytes(assets.require("generator-human").read_bytes())
+    own_words = ("translate", str(photo), "-o", "own.png", "--from", own, "--to", "toon", "--steps", "1")
+    capsys.readouterr()
+    assert main(own_words) == 0
+    assert "Taken as a picture of the mine domain." in capsys.readouterr().err
+    assert np.array_equal(np.asarray(Image.open("own.png").convert("RGB")), toon)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--to", "animal"), 'no domain "animal"'),
+        (("--to", "toon", "--from", "tone"), 'Did you mean "toon"'),
+        (("--to", "toon", "--from", "toon"), "choose two domains"),
+        (("--to", "toon", "--from", "human", "--blend", "64=1"), "no layers at 64 px"),
+        (("--to", "toon", "--blend", "half"), "--blend half"),
+        (("--to", "toon", "--steps", "0"), "--steps must be at least 1"),
+        (("--to", "small.safetensors"), "not built alike"),
+        (("--to", "toon", "-o", "out.gif"), "choose a name that ends so"),
+        ((), "--to"),
+    ],
+)
+def test_translate_refusals(photo: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    save_generator("small.safetensors", Generator(GeneratorConfig(resolution=8, z_dim=8, w_dim=8, channels=(8, 8))))
+    assert message in refused(capsys, "translate", str(photo), "-o", "out.png", *words)
+
+
+def test_translate_bad_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _write_bad_pictures(tmp_path)
+    for picture, message in (("missing.png", "no such file"), ("truncated.jpg", "damaged"), ("noface.png", "no face was found")):
+        assert message in refused(capsys, "translate", picture, "-o", "out.png", "--from", "human", "--to", "toon", "--steps", "1")
+
+
+def test_translate_within_one_domain_is_refused(
+    photo: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crossrig.session.EditSession._choose_domain", lambda session, target: ("toon", None))
+    monkeypatch.setattr(domains_cli, "show_progress", lambda *step: None)
+    assert "toon domain already" in refused(capsys, "translate", str(photo), "-o", "out.png", "--to", "toon", "--steps", "1")
+
+
+def test_blend(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("blend", "human", "toon", "-o", "mixed.safetensors")) == 0
+    assert capsys.readouterr().out == "mixed.safetensors\n"
+    tensors, header = checkpoint.load("mixed.safetensors")
+    human, toon = (checkpoint.load(assets.require(f"generator-{name}"))[0] for name in ("human", "toon"))
+    for name, source in (("synthesis.b8.conv1.weight", human), ("synthesis.b16.conv0.weight", toon), ("synthesis.b32.torgb.bias", toon)):
+        assert torch.equal(tensors[name], source[name])
+    assert header["blended"]["shares"] == {"4": 0.0, "8": 0.0, "16": 1.0, "32": 1.0}
+    assert header["blended"]["texture"] == checkpoint.sha256(assets.require("generator-toon"))
+    assert "exists already" in refused(capsys, "blend", "human", "toon", "-o", "mixed.safetensors")
+    words = ("blend", "human", "toon", "-o", "mixed.safetensors", "--overwrite", "--reverse", "--shares", "8=0.5,16=1")
+    assert main(words) == 0
+    tensors, header = checkpoint.load("mixed.safetensors")
+    assert torch.equal(tensors["synthesis.b32.torgb.bias"], human["synthesis.b32.torgb.bias"])
+    assert header["blended"]["shares"]["8"] == 0.5
+    capsys.readouterr()
+    assert main(("sample", "--network", "mixed.safetensors", "--seeds", "1")) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("human", "animal"), 'no domain "animal"'),
+        (("human", "none.safetensors"), "no generator checkpoint"),
+        (("human", "judge.safetensors"), "not a generator"),
+        (("human", "toon", "--from-resolution", "64"), "no layers at 64 px"),
+        (("human", "toon", "--from-resolution", "x"), "invalid int value"),
+        (("human", "toon", "--shares", "8=2"), "between 0 and 1"),
+        (("human", "toon", "--from-resolution", "0"), "no layers at 0 px"),
+        (("human", "toon", "--shares", "8=1", "--from-resolution", "8"), "give one of them"),
+        (("human", "toon", "--overwrite", "-o", "out.png"), "choose a name that ends so"),
+    ],
+)
+def test_blend_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    Path("judge.safetensors").write_bytes(assets.require("judge").read_bytes())
+    assert message in refused(capsys, "blend", "-o", "out.safetensors", *words)
+
+
+def test_a_child_is_written_and_used_as_its_difference(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toon = str(assets.require("generator-toon"))
+    assert main(("export", "generator", toon, "--format", "difference", "-o", "generator-small.safetensors")) == 0
+    captured = capsys.readouterr()
+    assert captured.out == "generator-small.safetensors\n"
+    assert "generator-human.safetensors" in captured.err
+    assert Path("generator-small.safetensors").stat().st_size < 0.5 * Path(toon).stat().st_size
+    words = ("--seeds", "1", "--trunc", "1")
+    assert main(("sample", "--network", "generator-small.safetensors", *words, "--outdir", "small")) == 0
+    assert main(("sample", "--domain", "toon", *words, "--outdir", "whole")) == 0
+    small, whole = (np.asarray(Image.open(f"{name}/seed0001.png").convert("RGB")).astype(int) for name in ("small", "whole"))
+    assert np.abs(small - whole).max() <= 4
+    capsys.readouterr()
+    assert "choose a name that ends so" in refused(capsys, "export", "generator", toon, "--format", "difference", "-o", "x.pt")
+    words = ("export", "generator", toon, "--format", "difference", "--parent", "animal", "-o", "x.safetensors")
+    assert "no domain" in refused(capsys, *words)
+
+
+def test_adapt(capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path("heads")
+    folder.mkdir()
+    for index in range(4):
+        Image.fromarray(np.full((40, 40, 3), 60 * index, np.uint8)).save(folder / f"{index}.png")
+    words = ("adapt", "--images", "heads", "--name", "grey", "--aligned", "--batch", "2", "--discriminator-size", "32")
+    never = ("--precision", "float32", "--least-yaw", "-1", "--least-expression", "-1", "--from", "toon", "--freeze", "b4,b8")
+    assert main((*words, *never)) == 2
+    assert "at least 16, better some hundreds; --fewest 4 tries it" in capsys.readouterr().err
+    assert main((*words, *never, "--kimg", "0.004", "--fewest", "2")) == 0
+    assert capsys.readouterr().out == "runs/grey/generator-grey.safetensors\n"
+    header = checkpoint.load_header("runs/grey/generator-grey.safetensors")
+    assert header["adapted"]["from"] == checkpoint.sha256(assets.require("generator-toon"))
+    assert header["adapted"]["held"] == ["mapping", "affine", "b4", "b8"]
+    # the child is a generator like any other
+    assert main(("blend", "human", "runs/grey/generator-grey.safetensors", "-o", "mixed.safetensors")) == 0
+    assert main(("sample", "--network", "runs/grey/generator-grey.safetensors", "--seeds", "1")) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--outdir is needed"),
+        (("--name", "clay"), "--images is needed"),
+        (("--images", "heads", "--name", "a/b"), "letters, digits"),
+        (("--images", "heads", "--name", "toon"), "shipped domain"),
+        (("--images", "nowhere", "--name", "clay"), "no folder or archive"),
+        (("--images", "nowhere", "--name", "clay", "--freeze", "b64"), 'no layer "b64"'),
+        (("--images", "nowhere", "--name", "clay", "--from", "animal"), 'no domain "animal"'),
+        (("--images", "nowhere", "--name", "clay", "--freze", "b4"), 'Did you mean "--freeze"'),
+    ],
+)
+def test_adapt_refusals(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
+    assert message in refused(capsys, "adapt", *words)
+
+
 def test_synth_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     assert "count" in refused(capsys, "synth", "--count", "0", "--outdir", ".")
     assert "required" in refused(capsys, "synth", "--count", "3")
@@ -350,9 +532,9 @@ def test_train_options_come_from_the_recipe(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_train_judge_is_the_judge(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    settings, _ = cli.load_recipe("judge")
+    settings, _ = training.load_recipe("judge")
     seen = []
-    monkeypatch.setattr(cli, "load_recipe", lambda name: (settings, lambda config: seen.append(config) or Path("done")))
+    monkeypatch.setattr(training, "load_recipe", lambda name: (settings, lambda config: seen.append(config) or Path("done")))
     assert main(("train", "judge", "--kimg", "1")) == 0
     assert capsys.readouterr().out == "done\n"
     assert seen[0].role == "judge"
@@ -386,7 +568,7 @@ def test_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     "command",
     [
         *("", "edit", "studio", "controls", "sample", "synth", "train", "train encoder", "eval", "eval edits", "eval generator"),
-        *("assets", "doctor", "demo"),
+        *("translate", "blend", "adapt", "assets", "doctor", "demo"),
     ],
 )
 def test_help(capsys: pytest.CaptureFixture[str], command: str) -> None:

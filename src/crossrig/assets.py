@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
@@ -76,6 +77,26 @@ def require(name: str) -> Path:
     return path
 
 
+def parent_of(path: str | Path, header: Mapping[str, Any]) -> Path:
+    """The file of the parent of a child that is stored as its difference (`gan/difference.py`), from the child's path and header.
+
+    It is looked for by its name beside the child and among the networks in use, and known by its hash. UserError when it is not there.
+    """
+    parent = header.get("parent")
+    name, sha256 = (parent.get("name"), parent.get("sha256")) if isinstance(parent, dict) else (None, None)
+    if not isinstance(name, str) or not isinstance(sha256, str) or Path(name).name != name:
+        raise UserError(f"the header of {path} does not name the parent that it is a difference from; download or make it again")
+    places = dict.fromkeys([Path(path).parent, *folders()])
+    for folder in places:
+        file = folder / f"{name}.safetensors"
+        if file.is_file() and checkpoint.sha256(file) == sha256:
+            return file
+    raise UserError(
+        f"{path} is a difference from the {name}.safetensors with the SHA-256 {sha256[:12]}..., and that very file is not in "
+        f"{' or '.join(str(folder) for folder in places)}: put it there, or use a whole generator."
+    )
+
+
 def inventory() -> list[Asset]:
     """Every asset, with its hash, or why it cannot be used."""
     return [_inspect(name) for name in ASSETS]
@@ -88,7 +109,9 @@ def _inspect(name: str) -> Asset:
         return Asset(name, meaning, None, None, 0, _missing(name))
     problem = None
     try:
-        checkpoint.load_header(path)
+        header = checkpoint.load_header(path)
+        if "parent" in header:
+            parent_of(path, header)
     except UserError as error:
         problem = str(error)
     return Asset(name, meaning, path, checkpoint.sha256(path), path.stat().st_size, problem)

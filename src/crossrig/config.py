@@ -26,7 +26,7 @@ import os
 import tomllib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
@@ -94,10 +94,15 @@ def dump_toml(config: Any) -> str:
     return "".join(_toml_table(to_mapping(config), ()))
 
 
-def add_options(parser: argparse.ArgumentParser, cls: type[Any], prefix: str = "") -> None:
-    """Offer every field of ``cls`` as an option of ``parser``. Options not given leave no trace in the namespace."""
+def add_options(parser: argparse.ArgumentParser, cls: type[Any], prefix: str = "", leave_out: Sequence[str] = ()) -> None:
+    """Offer every field of ``cls``, but for those left out, as an option of ``parser``.
+
+    Options not given leave no trace in the namespace.
+    """
     hints = typing.get_type_hints(cls)
     for field in _fields(cls):
+        if field.name in leave_out:
+            continue
         kind, name = hints[field.name], prefix + field.name
         if dataclasses.is_dataclass(kind):
             add_options(parser, typing.cast(type[Any], kind), f"{name}_")

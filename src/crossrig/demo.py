@@ -15,7 +15,7 @@ from crossrig.data.pictures import Picture, from_array, read_picture
 from crossrig.face3d import controls
 from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
 from crossrig.metrics.angles import ANGLES
-from crossrig.session import Domain, EditSession, Effort, Networks
+from crossrig.session import EditSession, Effort, Networks
 from crossrig.sheets import contact_sheet
 
 Pixels = NDArray[np.uint8]
@@ -27,7 +27,7 @@ class Subject:
 
     caption: str
     picture: Picture
-    domain: Domain
+    domain: str
 
 
 #: Caption -> controls, as on the command line; `yaw` is added to what was read from the picture, and who smiles already is asked to stop.

@@ -40,6 +40,7 @@ from crossrig.metrics.angles import ANGLES, correlation, median_angle_errors, sl
 from crossrig.metrics.moves import moves, moves_most
 from crossrig.metrics.r2 import all_r2
 from crossrig.rig.manipulation import Rig
+from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, load_rig
@@ -61,13 +62,6 @@ class Sizes:
     codes: int = 512
     edits: int = 128
     passes: int = 2
-
-
-@torch.no_grad()
-def see(network: Reconstruction, generator: Generator, styles: Tensor, batch: int = 32) -> FaceParams:
-    """What a network reads in the pictures of codes (N,S)."""
-    parts = [network.predict(generator.synthesise(part).clamp(-1, 1)) for part in torch.split(styles, batch)]
-    return FaceParams.concatenate(parts)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.models import Model
 from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
@@ -49,9 +50,8 @@ from crossrig.rig.weights import load_reconstruction, load_rig
 
 Pixels = NDArray[np.uint8]
 Source = str | os.PathLike[str] | NDArray[np.uint8] | Picture
-Domain = Literal["human", "toon"]
-
-DOMAINS: tuple[Domain, ...] = ("human", "toon")
+#: The domains that ship; a model of one's own brings its own.
+DOMAINS: tuple[str, ...] = ("human", "toon")
 #: What the distance of each attribute is measured in.
 UNITS: Mapping[str, str] = {
     "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
@@ -85,7 +85,7 @@ class Effort:
 class Networks:
     """The networks of a session. ``Networks.shipped()`` loads those of the package; tests and other surfaces bring their own."""
 
-    generators: Mapping[Domain, Generator]
+    generators: Mapping[str, Generator]
     rig: Rig
     reconstruction: Reconstruction
     judge: Reconstruction
@@ -94,7 +94,7 @@ class Networks:
     perceptual: PerceptualDistance
 
     @classmethod
-    def shipped(cls, domain: Domain | Literal["auto"], device: str = "cpu") -> Networks:
+    def shipped(cls, domain: str, device: str = "cpu") -> Networks:
         """Load what ``domain`` needs. Raises :class:`UserError` naming what is missing and how to get it."""
         wanted = DOMAINS if domain == "auto" else (domain,)
         if domain == "auto" and assets.find("generator-toon") is None:
@@ -102,12 +102,22 @@ class Networks:
         generators = {name: load_generator(assets.require(f"generator-{name}")) for name in wanted}
         human = checkpoint.sha256(assets.require("generator-human"))
         encoder = assets.find("encoder")
+        rig = load_rig(assets.require("manipulation"), human)
+        return cls._with_readers(generators, rig, load_encoder(encoder) if encoder else None, device)
+
+    @classmethod
+    def of_model(cls, model: Model, device: str = "cpu") -> Networks:
+        """Those of a model of one's own, which is the only domain then. Raises :class:`UserError` as :meth:`shipped` does."""
+        return cls._with_readers({model.name: model.generator}, model.rig, model.encoder, device)
+
+    @classmethod
+    def _with_readers(cls, generators: Mapping[str, Generator], rig: Rig, encoder: Encoder | None, device: str) -> Networks:
         networks = cls(
             generators,
-            load_rig(assets.require("manipulation"), human),
+            rig,
             load_reconstruction(assets.require("reconstruction")),
             load_reconstruction(assets.require("judge")),
-            load_encoder(encoder) if encoder else None,
+            encoder,
             FaceModel.load(assets.require("head")),
             PerceptualDistance(),
         )
@@ -155,7 +165,7 @@ class _Subject:
     picture: Picture
     cut: Crop
     target: Tensor  # (1, 3, R, R)
-    domain: Domain
+    domain: str
     generator: Generator  # the domain's, or a copy tuned to the picture
     inversion: Inversion
     params: FaceParams
@@ -181,7 +191,7 @@ class EditSession:
 
     def __init__(
         self,
-        domain: Domain | Literal["auto"] = "auto",
+        domain: str = "auto",
         device: str = "cpu",
         networks: Networks | None = None,
         effort: Effort | None = None,
@@ -192,9 +202,10 @@ class EditSession:
         ``domain="auto"``: the picture is inverted a little in every domain, and the one whose generator comes nearer, in perceptual
         distance, is taken.
         """
-        if domain not in (*DOMAINS, "auto"):
-            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(DOMAINS)} and auto.')
-        self.domain_wanted: Domain | Literal["auto"] = domain
+        known = DOMAINS if networks is None else tuple(networks.generators)
+        if domain not in (*known, "auto"):
+            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(known)} and auto.')
+        self.domain_wanted = domain
         self.device = device
         self.effort = effort or Effort()
         self.networks = networks if networks is not None else Networks.shipped(domain, device)
@@ -296,7 +307,7 @@ class EditSession:
         self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
         self._values, self._heads = {}, {}
 
-    def _choose_domain(self, target: Tensor) -> tuple[Domain, Tensor | None]:
+    def _choose_domain(self, target: Tensor) -> tuple[str, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
         if len(self.networks.generators) == 1:
             return next(iter(self.networks.generators)), None
@@ -327,7 +338,7 @@ class EditSession:
         return self._found
 
     @property
-    def domain(self) -> Domain:
+    def domain(self) -> str:
         """The domain the picture is edited in."""
         return self._subject.domain
 
@@ -345,6 +356,11 @@ class EditSession:
     def params(self) -> FaceParams:
         """The parameters read from the picture."""
         return self._subject.params
+
+    @property
+    def style_code(self) -> Tensor:
+        """(1, S): the style code of the picture before any edit."""
+        return self._subject.inversion.s
 
     # -- editing ----------------------------------------------------------------------------------------------------
 

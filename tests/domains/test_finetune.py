@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from crossrig.domains.finetune import hold_latent_space
+from crossrig.domains.finetune import hold_latent_space, hold_layers
+from crossrig.errors import UserError
 from crossrig.gan.generator import Generator, GeneratorConfig
 
 
@@ -16,3 +18,28 @@ def test_only_what_does_not_carry_the_latent_space_is_trained() -> None:
     generator(torch.ones(2, 16)).square().mean().backward()
     optimiser.step()
     torch.testing.assert_close(generator.affine(generator.map(torch.ones(2, 16))), before, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("names", "held"),
+    [
+        (("b4",), {"const", "b4.conv1", "b4.torgb"}),
+        (("b4", "b8"), {"const", "b4.conv1", "b4.torgb", "b8.conv0", "b8.conv1", "b8.torgb"}),
+        (("b8.torgb",), {"b8.torgb"}),
+        ((), set()),
+    ],
+)
+def test_layers_are_held_by_name(names: tuple[str, ...], held: set[str]) -> None:
+    generator = Generator(GeneratorConfig(resolution=8, z_dim=16, w_dim=16, channels=(8, 8)))
+    hold_layers(generator, names)
+    frozen = [name for name, parameter in generator.named_parameters() if not parameter.requires_grad]
+    assert {".".join(name.removeprefix("synthesis.").split(".")[:2]) for name in frozen} == held
+    still = [name for name, parameter in generator.named_parameters() if parameter.requires_grad]
+    assert {".".join(name.removeprefix("synthesis.").split(".")[:2]) for name in still}.isdisjoint(held)
+
+
+def test_unknown_layers_are_named() -> None:
+    generator = Generator(GeneratorConfig(resolution=8, z_dim=16, w_dim=16, channels=(8, 8)))
+    with pytest.raises(UserError, match=r'no layer "b16" to hold; there are the blocks b4, b8 and the layers b4\.conv1'):
+        hold_layers(generator, ("b16",))
+    assert all(parameter.requires_grad for parameter in generator.parameters())

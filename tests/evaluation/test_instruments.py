@@ -22,7 +22,7 @@ class Names:
 
 
 def test_what_is_seen_is_what_each_instrument_says(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(instruments, "_BATCH", 4)
+    monkeypatch.setattr(instruments, "together", lambda resolution: 4)
     names = Names()
     equipped = replace(tools, descriptor=names)
     styles = unseen_styles(tools.generator, 10)

@@ -69,3 +69,20 @@ def test_path_length_penalty_tracks_the_mean() -> None:
         penalty, updated = losses.path_length_penalty(lengths, updated, decay=0.5)
     assert updated.item() == pytest.approx(3.0)
     assert penalty.item() == pytest.approx(1.0)
+
+
+def test_moments_of_equal_batches_are_equal_and_pull_towards_the_real_ones() -> None:
+    torch.manual_seed(0)
+    real = [2.0 + 3.0 * torch.randn(8, 4, 6, 6), torch.randn(8, 4, 3, 3)]
+    assert float(losses.feature_moments(real, real)) == 0.0
+    shuffled = [features.flip(0, 2) for features in real]  # other pictures with the same statistics
+    assert float(losses.feature_moments(shuffled, real)) < 1e-9
+    shifted = [features + 3.0 for features in real]
+    # one standard deviation at the first scale, three at the second
+    assert float(losses.feature_moments(shifted, real)) == pytest.approx((1.0 + 9.0) / 2, rel=0.15)
+    wider = [features * 2.0 - features.mean(dim=(0, 2, 3), keepdim=True) for features in real]
+    assert float(losses.feature_moments(wider, real)) == pytest.approx(1.0, rel=0.01)
+    fake = [torch.zeros_like(features).requires_grad_() for features in real]
+    loss = losses.feature_moments([features + 0.1 * torch.randn_like(features) for features in fake], real)
+    gradient = torch.autograd.grad(loss, [fake[0]])[0]
+    assert float(gradient.mean()) < 0.0  # upwards, to a mean of 2

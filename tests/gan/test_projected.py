@@ -87,3 +87,19 @@ def test_judges_learn_to_tell_two_kinds_apart(features: FeatureTaps) -> None:
 def test_needs_four_taps() -> None:
     with pytest.raises(ValueError, match="4 taps"):
         ProjectedDiscriminator(features=FeatureTaps(64, taps=(2, 4)))
+
+
+def test_first_convolutions_can_be_held_and_the_last_is_always_trained(features: FeatureTaps) -> None:
+    discriminator = ProjectedDiscriminator(features=features, width=16)
+    discriminator.hold_first(1)
+    for judge in discriminator.judges:
+        trained = [any(parameter.requires_grad for parameter in layer.parameters()) for layer in judge.layers if list(layer.parameters())]
+        assert trained[0] is False
+        assert all(trained[1:])
+        assert len(trained) > 1
+    discriminator.hold_first(99)
+    trained = [name for name, parameter in discriminator.named_parameters() if parameter.requires_grad]
+    assert len(trained) == 2 * len(discriminator.judges)
+    with torch.no_grad():
+        real = discriminator.project(torch.zeros(2, 3, 64, 64))
+    torch.cat(list(discriminator.judge(real)), dim=1).mean().backward()  # gradients still reach what is trained

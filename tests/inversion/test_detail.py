@@ -104,6 +104,18 @@ def test_teeth_that_nobody_saw_are_the_generators(model: FaceModel) -> None:
     assert abs(float(columns.float().mean()) - SIZE / 2) < 0.05 * SIZE
 
 
+def test_an_open_mouth_has_the_colours_of_the_generator(model: FaceModel) -> None:
+    """Skin around it is brighter in the photograph than in the generator's picture, which says nothing about the inside of the mouth."""
+    jaw = torch.zeros(1, 52)
+    jaw[0, EXPRESSION_UNITS.index("jawOpen")] = 1.0
+    motion = head_motion(model, turned(), turned().replace(expression=jaw), SIZE)
+    photograph, moved = torch.full((1, 3, SIZE, SIZE), 0.5), torch.full((1, 3, SIZE, SIZE), -0.5)
+    composed = compose(photograph, everybody(photograph), moved, moved, motion)
+    deep = torch.nn.functional.max_pool2d(motion.kept, 5, 1, 2) < 0.01
+    assert bool(deep.any())
+    torch.testing.assert_close(composed[deep.expand_as(composed)], moved[deep.expand_as(moved)], atol=0.02, rtol=0)
+
+
 def test_a_step_to_the_side_moves_the_head_and_not_the_far_background(model: FaceModel) -> None:
     step = 0.02
     motion = head_motion(model, turned(), turned(x=step), SIZE)
@@ -167,6 +179,17 @@ def test_no_ghost_stays_where_the_head_was(model: FaceModel) -> None:
     assert int(left.sum()) > 20
     ghost = (composed - backdrop).abs().mean(1, keepdim=True)[left]
     assert float(ghost.mean()) < 0.1 * float((photograph - backdrop).abs().mean(1, keepdim=True)[left].mean())
+
+
+def test_the_backdrop_stays_where_it_is(model: FaceModel) -> None:
+    before, after = turned(x=-0.02), turned(x=0.02)
+    old, new = (render_face(model, params, SIZE) for params in (before, after))
+    stripes = torch.where(torch.arange(SIZE) % 8 < 4, 0.6, -0.6).expand(1, 3, SIZE, SIZE)
+    photograph = old.over(stripes)
+    composed = compose(photograph, old.alpha, new.over(stripes), new.over(stripes), head_motion(model, before, after, SIZE))
+    near = torch.nn.functional.max_pool2d(torch.maximum(old.alpha, new.alpha), 25, 1, 12) > 0.5
+    wall = (near & (torch.nn.functional.max_pool2d(torch.maximum(old.alpha, new.alpha), 7, 1, 3) < 0.01)).expand_as(stripes)
+    assert float((composed - stripes).abs()[wall].mean()) < 0.05
 
 
 def test_nothing_moves_at_the_border_of_the_picture(model: FaceModel) -> None:

@@ -10,7 +10,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS
 from crossrig.gan.generator import Generator
-from crossrig.rig.layers import combine, editable, load_selection, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.layers import combine, editable, load_selection, manipulator_probe, rig_scores, save_selection, select, swap_scores
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.rig.units import Units
@@ -60,7 +60,7 @@ def test_the_rig_scores_a_layer_that_t_ignores_with_nothing(tiny_rig: Rig, tiny_
     styles = sample_styles(tiny_generator, 8, torch.Generator().manual_seed(2))
     first = tiny_rig.predictor.layers[0]
     first.weight[:, space.mask(["b8.conv1"])] = 0.0
-    scores = rig_scores(probe, tiny_rig.predictor, space, Units.of(tiny_model), styles)
+    scores = rig_scores(manipulator_probe(probe, space), tiny_rig.predictor, space, Units.of(tiny_model), styles)
     for row in scores.values():
         assert row["b8.conv1"] < 1e-6 * max(row.values())
         assert max(row.values()) > 0

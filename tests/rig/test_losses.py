@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from crossrig.face3d.model import FaceModel
@@ -93,3 +94,21 @@ def test_render_loss_is_zero_for_equal_faces_and_sees_colour(tiny_model: FaceMod
     value.backward()
     assert albedo.grad is not None
     assert float(albedo.grad.abs().sum()) > 0
+
+
+def test_an_edit_counts_what_was_commanded_and_what_was_kept_apart(tiny_model: FaceModel, people: FaceParams) -> None:
+    losses = BlockLosses(Units.of(tiny_model), people)
+    turned = people.replace(rotation=people.rotation.roll(1, 0))
+    whole, half = (float(losses.edited("pose", turned, people, 0.0, weight)) for weight in (1.0, 0.5))
+    assert whole == pytest.approx(2 * half)
+    assert half > 0.1
+    assert float(losses.edited("pose", turned, people, 1.0, 0.0)) == 0.0
+    assert float(losses.edited("shape", turned, people, 0.0, 1.0)) == 0.0
+    assert float(losses.edited("shape", turned, people, 1.0, 0.0)) > 0.1
+
+
+def test_the_spread_of_points_is_what_the_mean_face_costs(tiny_model: FaceModel, people: FaceParams) -> None:
+    landmarks = PointLoss.landmarks(tiny_model)
+    assert landmarks.spread(people) > 0
+    same = FaceParams.unpack(people.pack()[:1].expand(8, -1))
+    assert landmarks.spread(same) == pytest.approx(0.0, abs=1e-6)

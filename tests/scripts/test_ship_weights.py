@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,8 @@ import torch
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import load_generator, save_generator
 
 
 @pytest.fixture
@@ -38,3 +41,17 @@ def test_values_too_large_for_half_precision_are_refused(script: ModuleType, tmp
     with pytest.raises(UserError, match="half precision"):
         script.ship("judge", source)
     assert not (tmp_path / "assets").exists()
+
+
+def test_a_child_is_shipped_as_its_difference(script: ModuleType, tmp_path: Path, tiny_generator: Generator) -> None:
+    own, child = tmp_path / "own.safetensors", copy.deepcopy(tiny_generator)
+    child.synthesis.get_parameter("b8.conv1.weight").add_(0.1)
+    save_generator(own, tiny_generator)
+    script.ship("generator-human", own)
+    save_generator(own, child, {"licence": "CC0"})
+    path = script.ship_difference("generator-toon", own, "generator-human")
+    tensors, header = checkpoint.load(path)
+    assert header["licence"] == "CC0"
+    assert tensors["levels/synthesis.b8.conv1.weight"].dtype == torch.int8
+    gap = load_generator(path).synthesis.get_parameter("b8.conv1.weight") - child.synthesis.get_parameter("b8.conv1.weight")
+    assert gap.abs().max() < 1e-3

@@ -11,8 +11,10 @@ from crossrig.errors import UserError
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import EncoderConfig, encoder_for
+from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
-from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, seen_people
+from crossrig.train import codes
+from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, sample_w_plus, seen_people
 
 
 def test_unmixed_codes_are_those_of_z(tiny_generator: Generator) -> None:
@@ -74,10 +76,18 @@ def test_the_seed_decides(tiny_generator: Generator) -> None:
     assert not torch.equal(first, sample_styles(tiny_generator, 4, torch.Generator().manual_seed(2)))
 
 
-def test_labels_are_what_the_network_sees_and_the_end_is_unmixed(tiny_generator: Generator, people: FaceParams) -> None:
+@pytest.fixture
+def network(people: FaceParams) -> Reconstruction:
     torch.manual_seed(0)
     network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)).eval().requires_grad_(False)
     network.set_population(people.pack())
+    return network
+
+
+def test_labels_are_what_the_network_sees_and_the_end_is_unmixed(
+    tiny_generator: Generator, network: Reconstruction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codes, "_SHARD", 64)
     steps: list[tuple[int, int]] = []
     styles, labels = labelled_codes(tiny_generator, network, 70, 5, 1.0, 4, lambda step, total: steps.append((step, total)))
     assert styles.shape == (75, tiny_generator.style_space.size)
@@ -87,6 +97,29 @@ def test_labels_are_what_the_network_sees_and_the_end_is_unmixed(tiny_generator:
     random = torch.Generator().manual_seed(4)
     assert torch.equal(styles[:70], sample_styles(tiny_generator, 70, random, 1.0))
     assert torch.equal(styles[70:], sample_styles(tiny_generator, 5, random, 0.0))
+
+
+def test_an_interrupted_labelling_goes_on_where_it_was(
+    tiny_generator: Generator, network: Reconstruction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codes, "_SHARD", 8)
+    shards = tmp_path / "labels"
+    whole = labelled_codes(tiny_generator, network, 20, 4, 0.5, 4)
+
+    def stop(step: int, total: int) -> None:
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        labelled_codes(tiny_generator, network, 20, 4, 0.5, 4, stop, shards=shards)
+    assert len(list(shards.iterdir())) == 2
+    painted: list[int] = []
+    monkeypatch.setattr(codes, "see", lambda n, g, part: (painted.append(len(part)), see(n, g, part))[1])
+    styles, labels = labelled_codes(tiny_generator, network, 20, 4, 0.5, 4, shards=shards)
+    assert painted == [8]
+    assert torch.equal(styles, whole[0])
+    assert torch.equal(labels, whole[1])
+    assert not shards.exists()
 
 
 def test_codes_of_a_run_are_read_without_the_held_out(tmp_path: Path) -> None:
@@ -101,3 +134,9 @@ def test_codes_of_a_run_are_read_without_the_held_out(tmp_path: Path) -> None:
     checkpoint.save(path, {"styles": styles}, {"kind": "judge"})
     with pytest.raises(UserError, match="not labelled codes"):
         load_codes(path, "abc")
+
+
+def test_style_codes_are_those_of_the_codes_in_w_plus(tiny_generator: Generator) -> None:
+    w_plus = sample_w_plus(tiny_generator, 20, torch.Generator().manual_seed(1))
+    assert w_plus.shape == (20, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    assert torch.equal(tiny_generator.affine(w_plus), sample_styles(tiny_generator, 20, torch.Generator().manual_seed(1)))

@@ -7,14 +7,22 @@ import torch
 from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator, GeneratorConfig
+from crossrig.rig.reading import see
+from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.train.pairs import CODES_OF, Pairs, code_mask, exposure_index, hold_light, known_pairs
 
 
 @pytest.fixture(scope="module")
-def pairs() -> Pairs:
+def painter() -> tuple[Generator, Reconstruction]:
     torch.manual_seed(0)
     config = GeneratorConfig(resolution=16, channels=(8, 8, 8), mapping_layers=1)
-    return known_pairs(Generator(config).eval().requires_grad_(False), pool=12)
+    network = Reconstruction(ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)).eval().requires_grad_(False)
+    return Generator(config).eval().requires_grad_(False), network
+
+
+@pytest.fixture(scope="module")
+def pairs(painter: tuple[Generator, Reconstruction]) -> Pairs:
+    return known_pairs(*painter, pool=12)
 
 
 def test_pairs_differ_and_have_commands_of_the_attribute(pairs: Pairs) -> None:
@@ -24,6 +32,15 @@ def test_pairs_differ_and_have_commands_of_the_attribute(pairs: Pairs) -> None:
         assert command.shape == (5, FaceParams.attribute_size(attribute))
         assert bool(((before - after).abs().amax(1) > 0).all())
         assert bool((command.abs().amax(1) > 0).all())
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_the_command_is_what_is_seen_to_change(attribute: str, pairs: Pairs, painter: tuple[Generator, Reconstruction]) -> None:
+    """Not what changed in the person codes: the generator shows less."""
+    generator, network = painter
+    before, after, command = pairs(attribute, 5)
+    seen = [see(network, generator, styles).attribute(attribute) for styles in (before, after)]
+    torch.testing.assert_close(command, seen[1] - seen[0], rtol=1e-3, atol=1e-4)
 
 
 def test_every_attribute_has_its_own_numbers_of_the_code() -> None:

@@ -140,8 +140,11 @@ def test_progress_tells_rate_and_time_left(
         run.progress(10, 100)
         now[0] = 140.0
         run.progress(30, 100, loss=0.25)
-    line = capsys.readouterr().err.splitlines()[-1]
-    assert line == "faces: step 30/100 (30 %), 0.50 steps/s, 2:20 left, loss 0.25"
+        now[0] = 220.0
+        run.progress(104, 100)  # the last batch went over the end
+    lines = capsys.readouterr().err.splitlines()
+    assert "faces: step 30/100 (30 %), 0.50 steps/s, 2:20 left, loss 0.25" in lines
+    assert lines[-1] == "faces: step 104/100 (100 %), 0.78 steps/s, 0:00 left"
 
 
 def test_seed_depends_on_seed_and_step_only(tmp_path: Path) -> None:
@@ -201,3 +204,13 @@ def test_kill_9_and_resume_gives_the_unbroken_run(tmp_path: Path) -> None:
     strip = [{"step": line["step"], "x": line["x"]} for line in read_log(tmp_path / "killed")]
     assert strip == [{"step": line["step"], "x": line["x"]} for line in read_log(tmp_path / "whole")]
     assert len(strip) == 60
+
+
+def test_a_note_is_said_and_logged_and_is_no_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Run.open(tmp_path, Config()) as run:
+        run.log(5, loss=0.5)
+        run.note(5, "stopped", "it was enough.")
+    assert "it was enough." in capsys.readouterr().err
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert lines[-1] == {"event": "stopped", "step": 5, "said": "it was enough."}
+    assert [line["step"] for line in read_log(tmp_path)] == [5]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,40 +41,48 @@ class ImageCollection:
 
         Raises UserError when the picture cannot be decoded.
         """
-        name = self.names[index]
-        if self.path.is_dir():
-            try:
-                blob = (self.path / name).read_bytes()
-            except OSError as error:
-                raise UserError(f"{self.path / name} cannot be read ({error.strerror}).") from None
-        else:
-            with zipfile.ZipFile(self.path) as archive:
-                blob = _read_entry(archive, name, self.path)
-        return fit_square(decode(blob, f"{name} in {self.path}"), size)
+        with self.opened() as content:
+            return self._decoded(self.names[index], content, size)
 
     def read_all(self, size: int | None = None) -> Iterator[NDArray[np.uint8]]:
         """All pictures in order, opening a ZIP only once."""
-        if self.path.is_dir():
-            yield from (self.read(index, size) for index in range(len(self)))
-            return
-        with zipfile.ZipFile(self.path) as archive:
+        with self.opened() as content:
             for name in self.names:
-                yield fit_square(decode(_read_entry(archive, name, self.path), f"{name} in {self.path}"), size)
+                yield self._decoded(name, content, size)
+
+    @contextmanager
+    def opened(self) -> Iterator[Callable[[str], bytes]]:
+        """A function that gives the bytes of the file called `name`, undecoded; it raises UserError when they cannot be read."""
+        if self.path.is_dir():
+            yield self._file
+        else:
+            with zipfile.ZipFile(self.path) as archive:
+                yield lambda name: _read_entry(archive, name, self.path)
+
+    def _file(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{self.path / name} cannot be read ({error.strerror}).") from None
+
+    def _decoded(self, name: str, content: Callable[[str], bytes], size: int | None) -> NDArray[np.uint8]:
+        return fit_square(decode(content(name), f"{name} in {self.path}"), size)
 
 
-def open_images(path: Path | str) -> ImageCollection:
-    """Open a folder (searched recursively) or a ZIP of pictures.
+def open_images(path: Path | str, labelled: bool = True) -> ImageCollection:
+    """Open a folder (searched recursively) or a ZIP of pictures; `labelled` False: whatever labels there are do not matter.
 
     Raises UserError when there is nothing there, no picture in it, or labels that do not fit the pictures.
     """
     place = Path(path)
     if place.is_dir():
         names = sorted(str(file.relative_to(place)) for file in place.rglob("*") if _is_picture(file.name) and file.is_file())
-        labels = _folder_labels(place)
+        labels = _folder_labels(place) if labelled else None
     elif zipfile.is_zipfile(place):
         with zipfile.ZipFile(place) as archive:
             names = sorted(name for name in archive.namelist() if _is_picture(name))
-            labels = _labels(_read_entry(archive, "dataset.json", place), place) if "dataset.json" in archive.namelist() else None
+            listed = labelled and "dataset.json" in archive.namelist()
+            labels = _labels(_read_entry(archive, "dataset.json", place), place) if listed else None
     elif place.exists():
         raise UserError(f"{place} is neither a folder nor a ZIP: give a folder of pictures or an archive made with `crossrig synth`.")
     else:

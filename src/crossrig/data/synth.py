@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrig.data.filters import FILTERS, filtered
 from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.errors import UserError
@@ -31,8 +32,8 @@ from crossrig.face3d.blocks import BLOCKS
 if TYPE_CHECKING:
     from crossrig.data.wardrobe import Wardrobe
 
-Style = Literal["photo", "toon"]
-STYLES: Final[tuple[Style, ...]] = ("photo", "toon")
+Style = Literal["photo", "toon", "painting", "sketch"]
+STYLES: Final[tuple[Style, ...]] = ("photo", "toon", "painting", "sketch")
 
 _CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
 _WORTH_A_WORKER: Final = 16  # portraits; for fewer, no further process is started
@@ -53,7 +54,12 @@ def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardr
     code, detail_seed = sample_code(seed, index)
     someone = person(code, detail_seed)
     # Larger pictures have finer pixels already; fewer samples each keep the cost in bounds.
-    image = render_portrait(someone, size, supersample=2 if size <= 256 else 1, style=style, wardrobe=wardrobe)
+    finer = 2 if size <= 256 else 1
+    if style in FILTERS:
+        portrait = render_portrait(someone, finer * size, supersample=1, wardrobe=wardrobe)
+        image = filtered(portrait, style, detail_seed, size)
+    else:
+        image = render_portrait(someone, size, supersample=finer, style="toon" if style == "toon" else "photo", wardrobe=wardrobe)
     # The encoder's own defaults are the fastest: naming a level gives up its quick filter.
     done, png = cv2.imencode(".png", image[:, :, ::-1])
     if not done:

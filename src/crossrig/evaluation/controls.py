@@ -19,7 +19,6 @@ from torch import Tensor
 from crossrig import assets, checkpoint
 from crossrig.config import from_mapping
 from crossrig.errors import UserError
-from crossrig.evaluate import see
 from crossrig.evaluation.instruments import Instruments, Subjects
 from crossrig.face3d import controls
 from crossrig.face3d.controls import Control
@@ -29,6 +28,7 @@ from crossrig.metrics.bootstrap import Resampling, average
 from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import answer_along
 from crossrig.rig.editors import Editor
+from crossrig.rig.reading import see
 from crossrig.rig.units import Units
 
 #: Obedience below which a control is weak.

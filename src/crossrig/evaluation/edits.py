@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-from crossrig.evaluate import see, unseen_styles, yaw
+from crossrig.evaluate import unseen_styles, yaw
 from crossrig.evaluation.instruments import Instruments, Seen, Subjects, look
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.metrics import disentanglement
@@ -47,6 +47,7 @@ from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import Answer, answer
 from crossrig.metrics.outside import face_mask, outside_change
 from crossrig.rig.editors import Editor
+from crossrig.rig.reading import see
 from crossrig.rig.units import MEASURED_BLOCK
 
 #: Reserved for this evaluation: no recipe may use them.

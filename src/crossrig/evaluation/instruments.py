@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from crossrig.evaluate import see
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.features import FeatureTaps, resize
@@ -15,12 +14,12 @@ from crossrig.gan.generator import Generator
 from crossrig.metrics.frechet import pooled_features
 from crossrig.metrics.identity import FaceDescriptor
 from crossrig.rig.losses import PointLoss
+from crossrig.rig.reading import see, together
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 
 #: Pictures are kept and compared at this side at most, px.
 SHOWN = 128
-_BATCH = 32
 _LAST_TAP = (15,)
 
 
@@ -71,7 +70,7 @@ class Seen:
 def look(instruments: Instruments, styles: Tensor, identity: bool = True) -> Seen:
     """Paint codes (N,S) and look at them. identity=False leaves out the face descriptors, which cost the most."""
     params, pictures, features, descriptors = [], [], [], []
-    for part in torch.split(styles, _BATCH):
+    for part in torch.split(styles, together(instruments.generator.config.resolution)):
         images = instruments.generator.synthesise(part).clamp(-1, 1)
         params.append(instruments.judge.predict(images))
         pictures.append(resize(images, SHOWN) if images.shape[-1] > SHOWN else images)

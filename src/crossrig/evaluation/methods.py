@@ -6,8 +6,9 @@
     ours_passes          M twice: the second pass commands what T still finds missing
     ours                 M, then Gauss-Newton steps by T                    rig/refine.py
     ours_picture         M, then the same steps by what the reconstruction network sees in the picture
+    stylerig_wplus, _s   StyleRig as published, and in S; trained weights are given   rig/baselines/stylerig.py
 
-Baselines get the strength with which T is obeyed best (rig/baselines/gain.py).
+The first three baselines get the strength with which T is obeyed best (rig/baselines/gain.py).
 
 Another method is one more entry in the mapping that `evaluate_edits` takes: anything that fulfils `rig.editors.Editor`. Another rig file
 (an ablation: full S, a loss left out) is added by `rig_editor`.
@@ -15,7 +16,9 @@ Another method is one more entry in the mapping that `evaluate_edits` takes: any
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -26,21 +29,28 @@ from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.rig.baselines.channels import channels
 from crossrig.rig.baselines.gain import amplified
+from crossrig.rig.baselines.latents import Space, latents_of
 from crossrig.rig.baselines.linear import linear_s, linear_w
+from crossrig.rig.baselines.stylerig import StyleRigEditor
 from crossrig.rig.editors import Editor, FeedForward, Refined
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.refine import Refiner, picture_reader
 from crossrig.rig.units import Units
+from crossrig.rig.weights import load_stylerig
 
 BASELINES: tuple[str, ...] = ("linear_w", "linear_s", "channels")
 METHODS: tuple[str, ...] = (OURS, "ours_feedforward", "ours_passes", "ours_picture", *BASELINES)
+#: Latent space of a StyleRig -> name of the method; there when its trained weights are given.
+STYLERIGS: Mapping[Space, str] = MappingProxyType({"wplus": "stylerig_wplus", "s": "stylerig_s"})
 #: What is evaluated unless a person says otherwise.
 USUAL: tuple[str, ...] = (OURS, "ours_feedforward", *BASELINES)
 
 
 def check_methods(names: Sequence[str]) -> tuple[str, ...]:
     """The names, once it is sure that all of them exist; raises UserError otherwise."""
+    if trained := [name for name in names if name in STYLERIGS.values()]:
+        raise UserError(f"The method {trained[0]} is not named but given: --stylerig FILE, with the weights of `crossrig train stylerig`.")
     unknown = [name for name in names if name not in METHODS]
     if unknown or not names:
         raise UserError(f"There is no method {', '.join(unknown) or '(none named)'}; the methods are {', '.join(METHODS)}.")
@@ -49,7 +59,7 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 def check_name(name: str, taken: Sequence[str]) -> str:
     """The name of one more rig as a method: letters, digits and underscores, not taken. Raises UserError otherwise."""
-    if not name.isidentifier() or name in (*METHODS, TARGET, "mean", "unedited", *taken):
+    if not name.isidentifier() or name in (*METHODS, *STYLERIGS.values(), TARGET, "mean", "unedited", *taken):
         raise UserError(f'"{name}" cannot name a method: use letters, digits and underscores, and no name that is there already.')
     return name
 
@@ -93,6 +103,21 @@ def _baseline(name: str, rig: Rig, generator: Generator, styles: Tensor, labels:
     if name == "linear_s":
         return linear_s(styles, labels)
     return channels(rig.predictor, styles, labels)
+
+
+def stylerig_editors(files: Sequence[Path], generator: Generator, owner: str, rig: Rig) -> dict[str, Editor]:
+    """Name -> StyleRig, as trained, without another strength. owner: SHA-256 of the generator.
+
+    Raises UserError for files of another kind or generator, and for two in one latent space.
+    """
+    editors: dict[str, Editor] = {}
+    for path in files:
+        stylerig = load_stylerig(path, owner)
+        name = STYLERIGS[stylerig.space]
+        if name in editors:
+            raise UserError(f"{path}: there is a {name} already; compare two of one latent space in two evaluations.")
+        editors[name] = StyleRigEditor(stylerig, latents_of(stylerig.space, generator), rig.predictor)
+    return editors
 
 
 def rig_editor(rig: Rig) -> Editor:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from torch import Tensor
 
@@ -17,8 +18,8 @@ from crossrig.evaluation import report
 from crossrig.evaluation.controls import FILE, ControlFigure, ControlTable, measure_controls, save_table
 from crossrig.evaluation.edits import EDIT_CODES_SEED, EDIT_PORTRAITS_SEED, OURS, Evaluation, Progress, Sizes, evaluate_edits
 from crossrig.evaluation.instruments import Instruments, Subjects
-from crossrig.evaluation.methods import BASELINES, USUAL, build_editors, check_name, rig_editor
-from crossrig.evaluation.portraits import inverted_styles, unseen_portraits
+from crossrig.evaluation.methods import BASELINES, STYLERIGS, USUAL, build_editors, check_name, rig_editor, stylerig_editors
+from crossrig.evaluation.portraits import embedded, inverted_styles, optimised, unseen_portraits
 from crossrig.face3d.model import FaceModel
 from crossrig.features import PerceptualDistance
 from crossrig.gan.weights import load_generator
@@ -31,6 +32,9 @@ from crossrig.train.codes import labelled_codes, load_codes
 #: As T's recipe samples them (train/attributes.py): baselines learn from the same codes.
 _MIXED, _SEED = 0.5, 1
 
+#: Ways of inverting portraits.
+Inversion = Literal["optimise", "pie"]
+
 
 @dataclass(frozen=True)
 class Request:
@@ -38,6 +42,7 @@ class Request:
 
     codes: file of labelled codes that T was trained on; None: label `triples` codes as T's recipe does. rigs: more rigs by name, M
     alone. controls: subjects each named control is tried on; 0: leave the controls out. workers: processes that render portraits.
+    stylerigs: trained StyleRigs, one of each latent space at most. inversion: how portraits become codes, a search in W+ or PIE.
     """
 
     sizes: Sizes
@@ -47,6 +52,8 @@ class Request:
     rigs: Mapping[str, Path] | None = None
     controls: int = 64
     workers: int | None = None
+    stylerigs: tuple[Path, ...] = ()
+    inversion: Inversion = "optimise"
 
 
 @dataclass(frozen=True)
@@ -85,14 +92,16 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     generator = load_generator(human).eval().requires_grad_(False)
     rig = load_rig(rig_file, owner)
     extra = {check_name(name, ()): load_rig(path, owner) for name, path in (request.rigs or {}).items()}
+    stylerigs = stylerig_editors(request.stylerigs, generator, owner, rig)
     reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
     descriptor = FaceDescriptor.installed()
     model = FaceModel.load(assets.require("head"))
     instruments = Instruments.of(generator, reader, judge, model, descriptor=descriptor)
     codes = _codes(request, owner, instruments, tell)
     editors = build_editors(request.methods, rig, generator, reader, instruments.units, codes)
+    editors |= stylerigs
     editors |= {name: rig_editor(other) for name, other in extra.items()}
-    inverted = _inverted(request, instruments, tell)
+    inverted = _inverted(request, instruments, rig, tell)
     evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell)
     method = OURS if OURS in editors else next(iter(editors))
     figures: dict[str, ControlFigure] = {}
@@ -101,7 +110,7 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
         subjects = Subjects.of(instruments, unseen_styles(generator, request.sizes.codes, EDIT_CODES_SEED))
         figures = measure_controls(instruments, editors[method], subjects, count, request.sizes.draws, partial(tell, "controls"))
     table = ControlTable(owner, checkpoint.sha256(rig_file), method, figures)
-    return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor))
+    return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor, list(editors)))
 
 
 def _codes(request: Request, owner: str, instruments: Instruments, tell: Progress) -> tuple[Tensor, Tensor] | None:
@@ -115,23 +124,27 @@ def _codes(request: Request, owner: str, instruments: Instruments, tell: Progres
     return labelled_codes(instruments.generator, instruments.reader, request.triples, 0, _MIXED, _SEED, progress)
 
 
-def _inverted(request: Request, instruments: Instruments, tell: Progress) -> Tensor | None:
+def _inverted(request: Request, instruments: Instruments, rig: Rig, tell: Progress) -> Tensor | None:
     count = request.sizes.portraits
     if not count:
         return None
-    encoder = assets.find("encoder")
-    images = unseen_portraits(count, instruments.generator.config.resolution, EDIT_PORTRAITS_SEED, request.workers)
-    return inverted_styles(
-        images,
-        instruments.generator,
-        load_encoder(encoder) if encoder else None,
-        PerceptualDistance(),
-        progress=partial(tell, "inverting"),
-    )
+    generator, found = instruments.generator, assets.find("encoder")
+    images = unseen_portraits(count, generator.config.resolution, EDIT_PORTRAITS_SEED, request.workers)
+    encoder, perceptual = load_encoder(found) if found else None, PerceptualDistance()
+    if request.inversion == "pie":
+        way = embedded(generator, encoder, perceptual, rig, instruments.reader, instruments.units)
+    else:
+        way = optimised(generator, encoder, perceptual)
+    return inverted_styles(images, way, partial(tell, "inverting"))
 
 
 def _notes(
-    request: Request, rig: Rig, table: ControlTable, inverted: Tensor | None, descriptor: FaceDescriptor | None
+    request: Request,
+    rig: Rig,
+    table: ControlTable,
+    inverted: Tensor | None,
+    descriptor: FaceDescriptor | None,
+    methods: Sequence[str],
 ) -> list[str]:
     sizes = request.sizes
     layers = "; ".join(f"{name}: {' '.join(manipulator.config.layers)}" for name, manipulator in rig.manipulators_by_name().items())
@@ -140,6 +153,10 @@ def _notes(
         f"over people. Generator {table.generator[:12]}, rig {table.manipulation[:12]}. Protocol: docs/7-edits-evaluation.md.",
         f"Layers edited: {layers}.",
     ]
+    if inverted is not None and request.inversion == "pie":
+        notes.append("Portraits were inverted by PIE (inversion/pie.py) under the edits of M.")
+    if absent := [name for name in STYLERIGS.values() if name not in methods]:
+        notes.append(f"Left out: {', '.join(absent)}. Trained weights are needed (`crossrig train stylerig`, then --stylerig FILE).")
     if descriptor is None:
         notes.append(f"Identity was not measured: {PACKAGE} is not installed (`pip install crossrig[identity]`).")
     return notes

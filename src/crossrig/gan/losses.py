@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +37,21 @@ def r1(real: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """
     (gradient,) = torch.autograd.grad(real.sum(), images, create_graph=True)
     return gradient.square().sum(dim=(1, 2, 3)).mean()
+
+
+def feature_moments(fake: Sequence[torch.Tensor], real: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Feature matching (Salimans et al. 2016, Section 3.1): scalar, differentiable, 0 when two batches have the same moments.
+
+    Features (B, C, h, w) of every scale, of samples and of real images; compared are mean and standard deviation of every channel over the
+    batch and all positions, in standard deviations of the real ones, squared and averaged over channels and scales.
+    """
+    total = fake[0].new_zeros(())
+    for ours, theirs in zip(fake, real, strict=True):
+        spread = theirs.std(dim=(0, 2, 3)).clamp(min=1e-6)  # (C,)
+        apart = (ours.mean(dim=(0, 2, 3)) - theirs.mean(dim=(0, 2, 3))) / spread
+        wider = ours.std(dim=(0, 2, 3)) / spread - 1.0
+        total = total + apart.square().mean() + wider.square().mean()
+    return total / len(fake)
 
 
 def path_lengths(images: torch.Tensor, w_plus: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:

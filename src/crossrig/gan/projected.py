@@ -92,6 +92,16 @@ class ProjectedDiscriminator(nn.Module):
         mixed: list[torch.Tensor] = self.mixing(self.features(images))
         return mixed
 
+    def hold_first(self, convolutions: int) -> None:
+        """Freeze the first convolutions of every judge, never its last (FreezeD, Mo et al. 2020).
+
+        The feature network and the mixing are held anyway, which is most of that idea; judges that start from chance gain little by it.
+        """
+        for judge in self.judges:
+            layers = [layer for layer in judge.modules() if isinstance(layer, nn.Conv2d)]
+            for layer in layers[: min(convolutions, len(layers) - 1)]:
+                layer.requires_grad_(False)
+
     def judge(self, mixed: list[torch.Tensor]) -> Iterator[torch.Tensor]:
         """The trained part: mixed features -> logits (B, n) of every scale."""
         for discriminator, feature in zip(self.judges, mixed, strict=True):

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.errors import UserError
+from crossrig.gan import difference
 from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
 
@@ -28,10 +29,46 @@ def save_generator(path: str | Path, generator: Generator, header: Mapping[str, 
     checkpoint.save(path, generator.state_dict(), facts)
 
 
+def save_difference(
+    path: str | Path, child: Generator, parent: str | Path, header: Mapping[str, Any] | None = None, bits: int = difference.BITS
+) -> None:
+    """Writes a child as its difference from the generator in the file `parent` (see `gan/difference.py`); `header` as above.
+
+    The file can only be read where that very file is at hand, under its name, beside it or among the networks in use. Raises UserError when
+    the two do not fit or `parent` is no whole generator.
+    """
+    whole = _whole(parent)
+    try:
+        stored = difference.encode(child.state_dict(), whole, bits)
+    except ValueError as error:
+        raise UserError(f"The generator is no child of {parent} ({error}): it cannot be stored as its difference.") from None
+    facts = dict(header or {})
+    facts.update(
+        kind=difference.KIND, config=asdict(child.config), bits=bits,
+        parent={"name": Path(parent).stem, "sha256": checkpoint.sha256(parent)},
+    )  # fmt: skip
+    checkpoint.save(path, stored, facts)
+
+
 def load_generator(path: str | Path) -> Generator:
-    """Reads a generator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, config = _load(path, KIND)
-    return _filled(Generator(parse_config(config, path)), tensors, path)
+    """Reads a generator checkpoint, whole or as its difference from a parent: evaluation mode, CPU.
+
+    UserError when the file is not one, does not fit, or its parent is not at hand.
+    """
+    tensors, header = checkpoint.load(path)
+    if header.get("kind") == difference.KIND:
+        try:
+            tensors = difference.decode(tensors, _whole(assets.parent_of(path, header)))
+        except ValueError as error:
+            raise UserError(f"the tensors in {path} do not fit its parent ({error}); download or make it again") from None
+        header = header | {"kind": KIND}
+    return generator_of(tensors, header, path)
+
+
+def generator_of(tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], path: str | Path) -> Generator:
+    """The generator of a whole checkpoint's tensors and header; `path` is named when they do not fit."""
+    _check_kind(header, path, KIND)
+    return _filled(Generator(parse_config(header.get("config"), path)), tensors, path)
 
 
 def save_discriminator(path: str | Path, discriminator: Discriminator, header: Mapping[str, Any] | None = None) -> None:
@@ -43,8 +80,9 @@ def save_discriminator(path: str | Path, discriminator: Discriminator, header: M
 
 def load_discriminator(path: str | Path) -> Discriminator:
     """Reads a discriminator checkpoint: evaluation mode, CPU. UserError when the file is not one or does not fit."""
-    tensors, config = _load(path, DISCRIMINATOR_KIND)
-    return _filled(Discriminator(_parse(DiscriminatorConfig, config, path, DISCRIMINATOR_KIND)), tensors, path)
+    tensors, header = checkpoint.load(path)
+    _check_kind(header, path, DISCRIMINATOR_KIND)
+    return _filled(Discriminator(_parse(DiscriminatorConfig, header.get("config"), path, DISCRIMINATOR_KIND)), tensors, path)
 
 
 def parse_config(config: object, path: str | Path) -> GeneratorConfig:
@@ -52,11 +90,16 @@ def parse_config(config: object, path: str | Path) -> GeneratorConfig:
     return _parse(GeneratorConfig, config, path, KIND)
 
 
-def _load(path: str | Path, kind: str) -> tuple[dict[str, torch.Tensor], object]:
+def _whole(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a whole generator's checkpoint."""
     tensors, header = checkpoint.load(path)
+    _check_kind(header, path, KIND)
+    return tensors
+
+
+def _check_kind(header: Mapping[str, Any], path: str | Path, kind: str) -> None:
     if header.get("kind") != kind:
         raise UserError(f"{path} holds a '{header.get('kind')}', not a {kind}; give a {kind} checkpoint")
-    return tensors, header.get("config")
 
 
 def _parse(settings: type[Config], config: object, path: str | Path, kind: str) -> Config:

@@ -58,6 +58,8 @@ class Motion:
     """(1, 2, H, W): NDC (x right, y up) to add to a pixel's own place to get to where its surface was."""
     kept: Tensor
     """(1, 1, H, W) in [0, 1]: 1 where the picture before shows what is to be seen, 0 where it was hidden."""
+    inside: Tensor
+    """(1, 1, H, W) in [0, 1]: 1 where teeth, tongue or eye come into view: nothing around them has their colours."""
 
 
 class MovingHead:
@@ -66,9 +68,14 @@ class MovingHead:
     def __init__(self, model: FaceModel, params: FaceParams, size: int, camera: Camera | None = None) -> None:
         """`params`, of batch 1: the head as it is in the picture."""
         self.size = size
+        self._model = model
+        self._mesh = _Mesh.of(model)
         self._camera = camera or Camera()
         self._side = min(size, _LARGEST)
-        self._before = _View.of(model, params, self._camera, self._side)
+        self._before = self._look(model.vertices(params))
+
+    def _look(self, world: Tensor) -> _View:
+        return _View.of(self._mesh, world, self._camera, self._side)
 
     @torch.no_grad()
     def to(self, after: FaceParams) -> Motion:
@@ -78,23 +85,27 @@ class MovingHead:
         zero and keep everything.
         """
         old, side = self._before, self._side
-        if torch.equal(old.world, old.model.vertices(after)):
-            still = old.places.new_zeros(1, 2, self.size, self.size)
-            return Motion(still, torch.ones_like(still[:, :1]))
-        new = _View.of(old.model, after, self._camera, side)
-        own = _pixel_places(side).to(old.places)  # (1,2,H,W)
-        seen = new.interpolate(torch.cat([old.places, old.facing, new.facing], dim=2))  # (1,5,H,W)
+        world = self._model.vertices(after)
+        if torch.equal(old.world, world):
+            still = world.new_zeros(1, 2, self.size, self.size)
+            return Motion(still, torch.ones_like(still[:, :1]), torch.zeros_like(still[:, :1]))
+        new = self._look(world)
+        own = _pixel_places(side).to(world)  # (1,2,H,W)
+        seen = new.interpolate(old.places)  # (1,3,H,W)
         flow = (seen[:, :2] - own) * new.surface
         behind = seen[:, 2:3] - F.grid_sample(old.depth, _as_grid(own + flow), mode="nearest", padding_mode="border", align_corners=False)
-        visible = new.surface * (behind < _HIDDEN) * (seen[:, 3:4] > _FLAT * seen[:, 4:5])
+        flatter = new.of_faces(old.facing) < _FLAT * new.of_faces(new.facing)
+        visible = new.surface * (behind < _HIDDEN) * ~flatter
         beside = 1.0 - new.head
         flow = torch.where(beside > 0, _outline_flow(old, new) * _fading(new.head, _HAIR, _REACH), flow)
         # Ears fold too finely to pin anything.
-        flow = _stretch(flow, torch.maximum(_shrink(visible * (1.0 - new.ears), 1), beside)) * _frame(side).to(flow)
-        hidden = new.shows(_INNER) * (1.0 - visible)
+        ears = new.of_faces(self._mesh.ears.to(world)) * new.surface
+        flow = _stretch(flow, torch.maximum(_shrink(visible * (1.0 - ears), 1), beside)) * _frame(side).to(flow)
+        hidden = new.of_faces(self._mesh.inner.to(world)) * new.surface * (1.0 - visible)
         firm = ((_area(own + flow) - _THIN / 2) / (_THIN / 2)).clamp(0, 1)
-        kept = torch.minimum(_without_narrow_holes(1.0 - hidden, 1), _without_narrow_holes(firm, round(_NARROW * side / 4)))
-        return Motion(_resize(flow, self.size), _resize(kept, self.size))
+        inside = 1.0 - _without_narrow_holes(1.0 - hidden, 1)
+        kept = torch.minimum(1.0 - inside, _without_narrow_holes(firm, round(_NARROW * side / 4)))
+        return Motion(*(_resize(part, self.size) for part in (flow, kept, inside)))
 
 
 def carry(picture: Tensor, motion: Motion) -> Tensor:
@@ -108,7 +119,7 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
     """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
-    the generator alone shows takes the photograph's colours.
+    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)
@@ -120,7 +131,7 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
     if bool((kept < 1).any()):
         kept = _blur(kept, _FEATHER * size / 2)
         firm = (kept > 0.9).to(kept)
-        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM)
+        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM) * (1.0 - motion.inside)
         seen = torch.lerp(moved + seam, seen, kept)
     seen = torch.lerp(seen, backdrop, still)
     if moved is edited:
@@ -129,36 +140,43 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
 
 
 @dataclass(frozen=True)
-class _View:
-    """The model as the camera sees it, in pictures of side x side pixels."""
+class _Mesh:
+    """What does not depend on the parameters."""
 
-    model: FaceModel
     faces: Tensor  # (F,3), without lashes
-    part: Tensor  # (F,)
-    world: Tensor  # (1,V,3): metres
-    places: Tensor  # (1,V,3): NDC x and y of every vertex, and its depth in metres
-    facing: Tensor  # (1,V,1): cosine between a vertex's normal and the line to the camera, at least 0
-    fragments: Fragments
-    head: Tensor  # (1,1,H,W): 1 where anything but ears is seen; they come and go behind hair and would drag it along
-    ears: Tensor  # (1,1,H,W): 1 where ears are seen
+    ears: Tensor  # (F,) bool: triangles of the ears
+    inner: Tensor  # (F,) bool: triangles of the parts in _INNER
+    follows: Tensor  # (V,): how much of a turn of the head a vertex takes part in
 
     @classmethod
-    def of(cls, model: FaceModel, params: FaceParams, camera: Camera, side: int) -> _View:
+    def of(cls, model: FaceModel) -> _Mesh:
         drawn = model.face_part != LASHES
         faces, part = model.faces[drawn], model.face_part[drawn]
-        world = model.vertices(params)
-        places = camera.project(world)
         ears = torch.isin(faces, model.regions["ears"].to(faces)).any(1)
-        head = rasterise(places, faces[~ears], side).triangle >= 0
-        fragments = rasterise(places, faces, side)
-        on_ears = ears[fragments.triangle.clamp(min=0)] & (fragments.triangle >= 0)
-        masks = (mask[:, None].to(places) for mask in (head, on_ears))
-        return cls(model, faces, part, world, places, _facing(model, world, camera), fragments, *masks)
+        return cls(faces, ears, torch.isin(part, torch.tensor(_INNER).to(part)), model.rotation_weight)
+
+
+@dataclass(frozen=True)
+class _View:
+    """A head as the camera sees it, in a picture of side x side pixels."""
+
+    mesh: _Mesh
+    world: Tensor  # (1,V,3): metres
+    places: Tensor  # (1,V,3): NDC x and y of every vertex, and its depth in metres
+    facing: Tensor  # (F,): cosine between a triangle's normal and the line to the camera, at least 0
+    fragments: Fragments
+    head: Tensor  # (1,1,H,W): 1 where anything but ears is seen; they come and go behind hair and would drag it along
+
+    @classmethod
+    def of(cls, mesh: _Mesh, world: Tensor, camera: Camera, side: int) -> _View:
+        places = camera.project(world)
+        head = rasterise(places, mesh.faces[~mesh.ears], side).triangle >= 0
+        return cls(mesh, world, places, _facing(mesh, world, camera), rasterise(places, mesh.faces, side), head[:, None].to(world))
 
     @property
     def surface(self) -> Tensor:
         """(1, 1, H, W): 1 where anything is seen."""
-        return (self.fragments.triangle >= 0)[:, None].to(self.places)
+        return (self.fragments.triangle >= 0)[:, None].to(self.world)
 
     @property
     def depth(self) -> Tensor:
@@ -166,14 +184,13 @@ class _View:
         depth = self.fragments.depth
         return torch.where(depth.isfinite(), depth, depth.new_full((), 1e3))[:, None]
 
-    def shows(self, parts: tuple[int, ...]) -> Tensor:
-        """(1, 1, H, W): 1 where one of these parts is seen."""
-        seen = self.part[self.fragments.triangle.clamp(min=0)]
-        return torch.isin(seen, torch.tensor(parts).to(seen))[:, None] * self.surface
+    def of_faces(self, values: Tensor) -> Tensor:
+        """(1, 1, H, W): values of triangles (F,) where they are seen; means nothing where none is."""
+        return values[self.fragments.triangle.clamp(min=0)][:, None]
 
     def interpolate(self, values: Tensor) -> Tensor:
         """Values of the vertices (1, V, C) where they are seen: (1, C, H, W)."""
-        return interpolate(self.fragments, self.faces, values).permute(0, 3, 1, 2)
+        return interpolate(self.fragments, self.mesh.faces, values).permute(0, 3, 1, 2)
 
 
 def _outline_flow(old: _View, new: _View) -> Tensor:
@@ -186,10 +203,10 @@ def _outline_flow(old: _View, new: _View) -> Tensor:
     after, before = (_outline(view.head) for view in (new, old))  # (N,2), (M,2): column and row
     if not len(after) or not len(before):
         return torch.zeros_like(new.places[..., :2]).sum(1)[..., None, None].expand(-1, -1, side, side)
-    follows = new.model.rotation_weight.reshape(1, -1, 1)
-    share = new.interpolate(follows.to(new.places))[0, 0].cpu().numpy()[after[:, 1], after[:, 0]][:, None]  # (N,1)
+    follows = new.mesh.follows.to(new.world)
+    share = new.interpolate(follows[None, :, None])[0, 0].cpu().numpy()[after[:, 1], after[:, 0]][:, None]  # (N,1)
     start, goal = _centres(after, side), _centres(before, side)  # NDC
-    moved = _flat_motion(*(view.places[0, :, :2][follows[0, :, 0] > 0.9].cpu().numpy() for view in (new, old)))
+    moved = _flat_motion(*(view.places[0, :, :2][follows > 0.9].cpu().numpy() for view in (new, old)))
     guess = start + share * (moved(start) - start)
     nearest = goal[((guess[:, None] - goal[None]) ** 2).sum(-1).argmin(1)]
     away = cv2.GaussianBlur(nearest - start, (1, 0), sigmaX=1e-3, sigmaY=side / 50, borderType=cv2.BORDER_REFLECT)
@@ -292,11 +309,12 @@ def _blur(picture: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(blurred.reshape(channels.shape)).permute(2, 0, 1)[None].to(picture)
 
 
-def _facing(model: FaceModel, vertices: Tensor, camera: Camera) -> Tensor:
-    """(1, V, 1): cosine between a vertex's normal and the line to the camera, at least 0."""
-    to_camera = torch.tensor([0.0, 0.0, camera.distance]).to(vertices) - vertices
-    cosine = (F.normalize(model.normals(vertices), dim=-1) * F.normalize(to_camera, dim=-1)).sum(-1, keepdim=True)
-    return cosine.clamp(min=0.0)
+def _facing(mesh: _Mesh, world: Tensor, camera: Camera) -> Tensor:
+    """(F,): cosine between a triangle's normal and the line to the camera, at least 0."""
+    a, b, c = (world[0, mesh.faces[:, corner]] for corner in range(3))
+    to_camera = torch.tensor([0.0, 0.0, camera.distance]).to(world) - a
+    normal = torch.linalg.cross(b - a, c - a)
+    return F.cosine_similarity(normal, to_camera, dim=-1).clamp(min=0.0)
 
 
 def _pixel_places(size: int) -> Tensor:
@@ -341,10 +359,12 @@ def _frame(side: int) -> Tensor:
 
 def _without_narrow_holes(mask: Tensor, radius: int) -> Tensor:
     """A mask (1, 1, H, W) whose holes narrower than 2 `radius` + 1 pixels are filled."""
-    wide = F.max_pool2d(mask, 2 * radius + 1, stride=1, padding=radius)
-    return torch.maximum(mask, _shrink(wide, radius))
+    window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    closed = cv2.morphologyEx(mask[0, 0].cpu().numpy(), cv2.MORPH_CLOSE, window)
+    return torch.from_numpy(closed).to(mask)[None, None]
 
 
 def _shrink(mask: Tensor, radius: int) -> Tensor:
     """A mask (1, 1, H, W) without its outermost `radius` pixels; edges of the picture are none."""
-    return -F.max_pool2d(-mask, 2 * radius + 1, stride=1, padding=radius)
+    window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return torch.from_numpy(cv2.erode(mask[0, 0].cpu().numpy(), window)).to(mask)[None, None]

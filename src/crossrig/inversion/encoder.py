@@ -120,7 +120,11 @@ def save_encoder(path: str | Path, encoder: Encoder, header: Mapping[str, Any]) 
 
 def load_encoder(path: str | Path) -> Encoder:
     """Read an encoder, frozen. Raises :class:`UserError` when the file is of another kind."""
-    tensors, header = checkpoint.load(path)
+    return encoder_of(*checkpoint.load(path), path)
+
+
+def encoder_of(tensors: Mapping[str, Tensor], header: Mapping[str, Any], path: str | Path) -> Encoder:
+    """The encoder of a checkpoint's tensors and header; ``path`` is named when they do not fit."""
     if header.get("kind") != "encoder":
         raise UserError(f"{path} holds a '{header.get('kind')}', not an encoder; give an encoder checkpoint.")
     encoder = Encoder(from_mapping(EncoderConfig, header.get("config") or {}, str(path)), pretrained=False)

@@ -59,15 +59,10 @@ def invert(
     start itself. ``progress(step, steps)`` is called after every step. Raises ValueError when the picture has another
     size.
     """
-    resolution = generator.config.resolution
-    if tuple(image.shape) != (1, 3, resolution, resolution):
-        raise ValueError(f"the image must be (1, 3, {resolution}, {resolution}), not {tuple(image.shape)}")
-    distance = perceptual if perceptual is not None else PerceptualDistance()
+    target = Target.of(image, generator, perceptual)
     with torch.no_grad():
-        w_start = _start(image, generator, encoder, start)
+        w_start = start_w_plus(image, generator, encoder, start)
         samples = w_samples(generator)
-        described = distance.describe(image)
-        weight = centre_weight(resolution).to(image)
         if space == "s":
             origin = generator.affine(w_start)
             unit = generator.affine(samples).std(0).clamp(min=1e-4)  # (S,)
@@ -79,15 +74,69 @@ def invert(
         code = origin + unit * offset
         return code if space == "s" else generator.affine(code)
 
-    offset = torch.zeros_like(origin, requires_grad=True)  # in standard deviations
+    def energy(offset: Tensor, step: int) -> Tensor:
+        return target.miss(generator.synthesise(style(offset)), pixel_weight) + prior_weight * offset.square().mean()
+
+    offset, losses = descend(energy, torch.zeros_like(origin), steps, lr, progress)
+    with torch.no_grad():
+        s = style(offset)
+        made = generator.synthesise(s)
+        code = origin + unit * offset
+        w_plus = w_start if space == "s" else generator.broadcast(code).clone() if space == "w" else code
+    return Inversion(s, w_plus, made, losses, target.gap(made))
+
+
+@dataclass(frozen=True)
+class Target:
+    """The picture that is looked for, with everything about it that does not change during a search."""
+
+    image: Tensor
+    """(1, 3, R, R) in [-1, 1]."""
+    distance: PerceptualDistance
+    described: list[Tensor]
+    """What the distance sees in it."""
+    weight: Tensor
+    """(1, 1, R, R): how much each pixel counts."""
+
+    @classmethod
+    @torch.no_grad()
+    def of(cls, image: Tensor, generator: Generator, perceptual: PerceptualDistance | None = None) -> Target:
+        """Raises ValueError when the picture has not the generator's size."""
+        resolution = generator.config.resolution
+        if tuple(image.shape) != (1, 3, resolution, resolution):
+            raise ValueError(f"the image must be (1, 3, {resolution}, {resolution}), not {tuple(image.shape)}")
+        distance = perceptual if perceptual is not None else PerceptualDistance()
+        return cls(image, distance, distance.describe(image), centre_weight(resolution).to(image))
+
+    def miss(self, made: Tensor, pixel_weight: float) -> Tensor:
+        """Scalar: perceptual distance of a picture (1, 3, R, R) plus weighted squared differences; gradients pass."""
+        gap = self.distance.compare(self.distance.describe(made), self.described).sum()
+        return gap + pixel_weight * multiscale_l2(made, self.image, self.weight)
+
+    @torch.no_grad()
+    def gap(self, made: Tensor) -> float:
+        """Perceptual distance of a picture."""
+        return float(self.distance.compare(self.distance.describe(made), self.described).sum())
+
+
+def descend(
+    energy: Callable[[Tensor, int], Tensor],
+    offset: Tensor,
+    steps: int,
+    lr: float,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Tensor, tuple[float, ...]]:
+    """Follow `energy(offset, step)` -> scalar downwards by Adam; returns the last offset and the energy at every step.
+
+    Only the offset gets a gradient: networks the energy looks through stay as they are.
+    """
+    offset = offset.detach().requires_grad_(True)
     optimiser = torch.optim.Adam([offset], lr=lr, betas=(0.9, 0.99))
     losses: list[float] = []
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = lr * _schedule(step / steps)
-        made = generator.synthesise(style(offset))
-        loss = distance.compare(distance.describe(made), described).sum()
-        loss = loss + pixel_weight * multiscale_l2(made, image, weight) + prior_weight * offset.square().mean()
+        loss = energy(offset, step)
         optimiser.zero_grad(set_to_none=True)
         (gradient,) = torch.autograd.grad(loss, [offset])
         offset.grad = gradient
@@ -95,13 +144,7 @@ def invert(
         losses.append(float(loss.detach()))
         if progress is not None:
             progress(step + 1, steps)
-    with torch.no_grad():
-        s = style(offset)
-        made = generator.synthesise(s)
-        code = origin + unit * offset
-        w_plus = w_start if space == "s" else generator.broadcast(code).clone() if space == "w" else code
-        gap = float(distance.compare(distance.describe(made), described).sum())
-    return Inversion(s, w_plus, made, tuple(losses), gap)
+    return offset.detach(), tuple(losses)
 
 
 def multiscale_l2(made: Tensor, target: Tensor, weight: Tensor, levels: int = 3) -> Tensor:
@@ -121,7 +164,8 @@ def centre_weight(resolution: int, border: float = 0.25) -> Tensor:
     return (border + (1.0 - border) * torch.sigmoid((0.85 - radius) / 0.08))[None, None]
 
 
-def _start(image: Tensor, generator: Generator, encoder: Encoder | None, start: Tensor | None) -> Tensor:
+def start_w_plus(image: Tensor, generator: Generator, encoder: Encoder | None, start: Tensor | None = None) -> Tensor:
+    """(1, L, W): the given start, or what the encoder finds, or the mean w in every layer."""
     if start is not None:
         return start
     if encoder is not None:

@@ -2,40 +2,44 @@
 
 Two measurements, each a table attribute -> layer -> score:
 
-*rig*   the paper's: a StyleRig-like network that edits every convolution layer for every attribute is trained first; attributes are
-        commanded one at a time; a layer's score is its mean change (in standard deviations of its styles) times what that change alone
-        does to the commanded attribute (in population spreads, by T).
+*rig*   the paper's: a rig that edits every convolution layer for every attribute is trained first (a StyleRig in S, or the small editor
+        of `train.layers`); attributes are commanded one at a time, each code the next one's, which is as good as drawn at random; a
+        layer's score is its mean change (in standard deviations of its styles) times what that change alone does to the commanded
+        attribute (in population spreads, by T). Change alone would let layers in that T does not look at: nothing holds them back.
 *swap*  without any trained editor: a layer's style is exchanged for another person's; the score is how much the attribute then
         changes in the picture (in population spreads, by the reconstruction network).
 
 The paper's thresholds are not published. Ours: a layer belongs to an attribute when its score is at least `share` of the best layer's
-(default 0.25), and never fewer than `least` layers. toRGB layers are never candidates.
+(default 0.15), and never fewer than `least` layers. toRGB layers are never candidates.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.face3d.params import ATTRIBUTES, PACKED_SIZE, FaceParams
 from crossrig.files import write_text
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.manipulation import Manipulator, shift
+from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import MEASURED_BLOCK, Units
 
 Scores = dict[str, dict[str, float]]
+#: A rig over all candidate layers: style codes (B,S), attribute, dP (B,n) -> layer name -> change of its styles (B, size).
+Probe = Callable[[Tensor, str, Tensor], Mapping[str, Tensor]]
 
 #: Layers scoring at least this share of the best layer's score are selected.
-SHARE = 0.25
+SHARE = 0.15
 
 
 def editable(space: StyleSpace) -> tuple[str, ...]:
@@ -50,35 +54,39 @@ def swap_scores(generator: Generator, network: Reconstruction, units: Units, sty
     if len(styles) < 8:
         raise UserError(f"layer swaps need 8 or more codes; there are {len(styles)}.")
 
-    def see(codes: Tensor) -> FaceParams:
-        images = [generator.synthesise(part).clamp(-1, 1) for part in torch.split(codes, 32)]
-        return network.predict(torch.cat(images))
-
-    before = see(styles)
+    before = see(network, generator, styles)
     spread = units.spread(before)
     own = space.split(styles)
     scores: Scores = {name: {} for name in ATTRIBUTES}
     for layer in editable(space):
         swapped = space.join({name: style.roll(1, 0) if name == layer else style for name, style in own.items()})
-        after = see(swapped)
+        after = see(network, generator, swapped)
         for attribute in ATTRIBUTES:
             change = units.distance(attribute, before, after).mean()
             scores[attribute][layer] = float(change) / spread[MEASURED_BLOCK[attribute]]
     return scores
 
 
+def manipulator_probe(manipulator: Manipulator, space: StyleSpace) -> Probe:
+    """One network that commands all blocks and edits all candidate layers, as a probe."""
+
+    def change(styles: Tensor, attribute: str, command: Tensor) -> Mapping[str, Tensor]:
+        nothing = FaceParams.unpack(command.new_zeros(len(command), PACKED_SIZE))
+        return manipulator(space.split(styles), nothing.with_attribute(attribute, command).pack())  # type: ignore[no-any-return]
+
+    return change
+
+
 @torch.no_grad()
-def rig_scores(manipulator: Manipulator, predictor: AttributePredictor, space: StyleSpace, units: Units, styles: Tensor) -> Scores:
-    """Attribute -> layer -> (mean change of the layer) x (effect of that change alone). `manipulator` commands all blocks and edits all
-    candidate layers; each code (N,S) is commanded to take over one attribute of the next."""
+def rig_scores(probe: Probe, predictor: AttributePredictor, space: StyleSpace, units: Units, styles: Tensor) -> Scores:
+    """Attribute -> layer -> (mean change of the layer) x (effect of that change alone); each code (N,S) is commanded to take over one
+    attribute of the next."""
     own = predictor.predict(styles)
     spread = units.spread(own)
     parts = space.split(styles)
     scores: Scores = {name: {} for name in ATTRIBUTES}
     for attribute in ATTRIBUTES:
-        goal = own.with_attribute(attribute, own.attribute(attribute).roll(1, 0))
-        moves = manipulator.moves(parts, goal.pack() - own.pack())
-        offsets = manipulator.offsets(moves)
+        offsets = probe(styles, attribute, own.attribute(attribute).roll(1, 0) - own.attribute(attribute))
         for layer in editable(space):
             deviation = parts[layer].std(0).clamp(min=1e-4)
             change = float((offsets[layer] / deviation).square().mean(1).sqrt().mean())

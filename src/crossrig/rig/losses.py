@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from crossrig.face3d.model import FaceModel, pose
-from crossrig.face3d.params import BLOCKS, FaceParams
+from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
 from crossrig.render.camera import Camera
 from crossrig.render.face import render_face
 from crossrig.rig.units import Units
@@ -62,6 +62,14 @@ class BlockLosses(nn.Module):
             found[name] = 0.7 * self.block(name, predicted, target) + 0.3 * weighted
         return found
 
+    def edited(self, attribute: str, found: FaceParams, goal: FaceParams, keep_weight: float, edit_weight: float) -> Tensor:
+        """Scalar: the commanded attribute, times `edit_weight`, plus all other blocks, times `keep_weight`, between what is found in an
+        edited code and what was commanded. Means over blocks and batch."""
+        parts = self(found, goal)
+        commanded = [parts[block].mean() for block in ATTRIBUTES[attribute]]
+        kept = [parts[block].mean() for block in BLOCKS if block not in ATTRIBUTES[attribute]]
+        return edit_weight * torch.stack(commanded).mean() + keep_weight * torch.stack(kept).mean()
+
 
 class PointLoss(nn.Module):
     """Projected points of the face model (68 landmarks, or any vertices), without building the rest of the mesh."""
@@ -101,6 +109,11 @@ class PointLoss(nn.Module):
         """(B,): weighted mean squared distance in the picture plane, in squared hundredths of half the frame."""
         offset = (self.points(predicted) - self.points(target)) * 100.0
         return (offset.square().sum(-1) * self.point_weight).sum(-1)
+
+    def spread(self, population: FaceParams) -> float:
+        """What always answering the population's mean face costs: the scale of this loss."""
+        mean = FaceParams.unpack(population.pack().mean(0, keepdim=True).expand(len(population), -1))
+        return float(self(mean, population).mean())
 
 
 class ContourLoss(nn.Module):

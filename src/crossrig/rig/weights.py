@@ -13,6 +13,7 @@ from crossrig.config import from_mapping
 from crossrig.errors import UserError
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
+from crossrig.rig.baselines.stylerig import RigNet, RigNetConfig, StyleRig
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 
@@ -38,6 +39,17 @@ def _mapping(value: object, path: Path) -> Mapping[str, object]:
     if not isinstance(value, Mapping):
         raise UserError(f"{path}: the header lacks the architecture; the file is damaged, get it again.")
     return value
+
+
+def _trained_for(header: Mapping[str, object], path: Path, generator: str | None) -> str:
+    """SHA-256 of the generator in a header; raises UserError when it is not `generator`."""
+    trained_for = str(header.get("generator"))
+    if generator is not None and trained_for != generator:
+        raise UserError(
+            f"{path} was trained for the generator {trained_for[:12]}, not for {generator[:12]}: "
+            "codes of one generator mean nothing to another; use the rig that came with the generator or train one."
+        )
+    return trained_for
 
 
 def save_reconstruction(path: Path, network: Reconstruction, notes: Mapping[str, object]) -> None:
@@ -83,13 +95,12 @@ def load_rig(path: Path, generator: str | None = None) -> Rig:
 
     With `generator` (a SHA-256; that of the parent for a latent-consistent child) raises UserError when the rig was trained for another.
     """
-    tensors, header = _read(path, "rig")
-    trained_for = str(header.get("generator"))
-    if generator is not None and trained_for != generator:
-        raise UserError(
-            f"{path} was trained for the generator {trained_for[:12]}, not for {generator[:12]}: "
-            "codes of one generator mean nothing to another; use the rig that came with the generator or train one."
-        )
+    return rig_of(*_read(path, "rig"), path, generator)
+
+
+def rig_of(tensors: Mapping[str, Tensor], header: Mapping[str, object], path: Path, generator: str | None = None) -> Rig:
+    """The rig of a checkpoint's tensors and header, as :func:`load_rig` reads it; `path` is named when they do not fit."""
+    trained_for = _trained_for(header, path, generator)
     predictor = AttributePredictor(from_mapping(AttributePredictorConfig, _mapping(header.get("attributes"), path), str(path)))
     manipulators = {
         name: Manipulator(from_mapping(ManipulatorConfig, _mapping(config, path), str(path)))
@@ -100,3 +111,30 @@ def load_rig(path: Path, generator: str | None = None) -> Rig:
     rig = Rig(predictor, manipulators, StyleSpace(int(str(table.get("resolution"))), channels), trained_for)
     _fill(rig, tensors, path)
     return rig
+
+
+def save_stylerig(path: Path, stylerig: StyleRig, notes: Mapping[str, object]) -> None:
+    """Write a StyleRig. The header names its space, the generator (SHA-256 in `stylerig.generator`) and the layers of each network."""
+    header = dict(notes) | {
+        "kind": "stylerig",
+        "generator": stylerig.generator,
+        "space": stylerig.space,
+        "networks": {name: asdict(network.config) for name, network in stylerig.networks_by_name().items()},
+    }
+    checkpoint.save(path, stylerig.state_dict(), header)
+
+
+def load_stylerig(path: Path, generator: str | None = None) -> StyleRig:
+    """Read a StyleRig, frozen. With `generator` (a SHA-256) raises UserError when it was trained for another."""
+    tensors, header = _read(path, "stylerig")
+    trained_for = _trained_for(header, path, generator)
+    networks = {
+        name: RigNet(from_mapping(RigNetConfig, _mapping(config, path), str(path)))
+        for name, config in _mapping(header.get("networks"), path).items()
+    }
+    space = header.get("space")
+    if space != "wplus" and space != "s":
+        raise UserError(f"{path}: the header names no latent space; the file is damaged, get it again.")
+    stylerig = StyleRig(networks, space, trained_for)
+    _fill(stylerig, tensors, path)
+    return stylerig

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable
 import torch
 
 from crossrig.data.align import to_pixels
-from crossrig.domains.mix import Mixer
+from crossrig.domains.blend import blend
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.session import DOMAINS, Networks
@@ -37,7 +37,6 @@ class DomainView:
         self._generators: dict[str, Generator] = {name: networks.generators[name] for name in DOMAINS if name in networks.generators}
         self._wish: ShowDomains | None = None
         self._drawn: dict[str, Hashable] = {}  # what -> what it was drawn of
-        self._mixer: Mixer | None = None
 
     def wish(self, message: ShowDomains) -> None:
         """Show it, or no longer. Raises UserError for domains that are not there."""
@@ -49,8 +48,6 @@ class DomainView:
         if message.on and self._wish is None:
             self.show_anew()
         self._wish = message if message.on else None
-        if not message.on:
-            self._mixer = None  # it holds a generator
 
     def show_anew(self) -> None:
         """A page came that has seen nothing yet."""
@@ -85,10 +82,8 @@ class DomainView:
             self._drawn["blend"] = (self._work.edits.revision, wish.first, wish.second, wish.share)
             self._work.arm(self._work.edits.values)
         first, second = self._generator(wish.first), self._generator(wish.second)
-        mixer = self._mixer
-        if mixer is None or mixer.first is not first or mixer.second is not second:
-            mixer = self._mixer = Mixer(first, second)
-        self._show("blend", 0, mixer.at(wish.share))
+        shares = dict.fromkeys(first.style_space.block_resolutions, wish.share)
+        self._show("blend", 0, blend(first, second, shares).to(self._work.session.device))
 
     def _generator(self, name: str) -> Generator:
         return self._work.session.generator if name == self._work.session.domain else self._generators[name]

@@ -9,7 +9,7 @@ from crossrig.data.detect import Face, detect_faces
 from crossrig.data.pictures import Picture
 from crossrig.data.placing import framing_of_points
 from crossrig.errors import UserError
-from crossrig.session import DOMAINS, Domain, EditSession, Effort, Networks
+from crossrig.session import DOMAINS, EditSession, Effort, Networks
 from crossrig.studio.history import History
 from crossrig.studio.keeping import written_to
 from crossrig.studio.outlets import Outlet, Outlets
@@ -151,7 +151,7 @@ class Intake:
     def _session_for(self, domain: DomainWish) -> EditSession:
         networks = self._networks
         if domain in networks.generators:
-            one: Domain = next(name for name in DOMAINS if name == domain)
+            one = next(name for name in DOMAINS if name == domain)
             networks = replace(networks, generators={one: networks.generators[one]})
         elif domain != "auto":
             raise UserError(f"The generator of the {domain} domain is not installed; choose another domain.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from crossrig.inversion.encoder import load_encoder
 from crossrig.metrics.r2 import all_r2
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.losses import BlockLosses, PointLoss, average
+from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_attributes
@@ -53,6 +56,7 @@ class AttributesTraining:
     dropout: float = setting(0.2, "share of each hidden layer that is dropped in training")
     weight_decay: float = setting(0.05, "AdamW weight decay")
     landmark_weight: float = setting(0.3, "weight of the projected landmarks beside the six blocks")
+    device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(1, "seed")
 
 
@@ -78,8 +82,10 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         portraits = load_portraits(config.data, generator.config.resolution, config.limit)
         seen = codes.seen_people(load_encoder(config.encoder), portraits)
         checkpoint.save(config.outdir / "seen.safetensors", {"w": seen}, {"kind": "seen", "encoder": facts["encoder"]})
+    # A folder for these very facts: labels of an interrupted run with other settings are never taken for ours.
+    shards = config.outdir / f"labels-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]}"
     styles, labels = codes.labelled_codes(
-        generator, network, config.codes, config.held_out, config.mixed, config.seed, lambda done, total: run.progress(done, total), seen
+        *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen, shards
     )
     checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
     return styles, labels
@@ -106,8 +112,7 @@ def train(
         cut = len(styles) - config.held_out
         population = FaceParams.unpack(labels[:cut])
         blocks, landmarks = BlockLosses(units, population), PointLoss.landmarks(model)
-        mean_face = FaceParams.unpack(labels[:cut].mean(0, keepdim=True).expand(cut, -1))
-        landmark_spread = float(landmarks(mean_face, population).mean())
+        landmark_spread = landmarks.spread(population)
         torch.manual_seed(config.seed)
         predictor = AttributePredictor(AttributePredictorConfig(generator.style_space.size, config.hidden), config.dropout)
         predictor.set_populations(styles[:cut], labels[:cut])

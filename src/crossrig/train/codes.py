@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,11 +14,14 @@ from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import Encoder
+from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
+
+_SHARD = 256  # codes that are labelled and kept together
 
 
 @torch.no_grad()
-def sample_styles(
+def sample_w_plus(
     generator: Generator,
     count: int,
     random: torch.Generator,
@@ -26,7 +30,7 @@ def sample_styles(
     truncation: float = 1.0,
     seen: Tensor | None = None,
 ) -> Tensor:
-    """(count, S) style codes. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
+    """(count, L, W) codes in W+. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
 
     `seen` (N, W): w that an encoder found in pictures. Half of the people are then drawn from it instead of from z: pictures of the world
     are inverted to codes like these, and they differ more than what the mapping network makes up.
@@ -46,13 +50,21 @@ def sample_styles(
     offset[:, 0] = 0
     source = (torch.arange(count)[:, None] + offset.gather(1, part)) % count  # (N,L)
     source = torch.where(is_mixed[:, None], source, torch.arange(count)[:, None])
-    return generator.affine(w_plus[source, torch.arange(layers)[None]])
+    return w_plus[source, torch.arange(layers)[None]]
 
 
 @torch.no_grad()
-def label_styles(generator: Generator, network: Reconstruction, styles: Tensor, batch: int = 32) -> Tensor:
-    """(N, S) -> (N, 213): what the network sees in the generated pictures."""
-    return torch.cat([network.predict(generator.synthesise(part).clamp(-1, 1)).pack() for part in torch.split(styles, batch)])
+def sample_styles(
+    generator: Generator,
+    count: int,
+    random: torch.Generator,
+    mixed: float = 0.5,
+    most: int = 5,
+    truncation: float = 1.0,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """(count, S): the style codes of `sample_w_plus`."""
+    return generator.affine(sample_w_plus(generator, count, random, mixed, most, truncation, seen))
 
 
 @torch.no_grad()
@@ -65,20 +77,30 @@ def labelled_codes(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
     seen: Tensor | None = None,
+    shards: Path | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Styles (N,S) and labels (N,213), N = count + held_out, the last `held_out` of unmixed people: what T is trained on.
 
-    `progress(batch, batches)` is called after every batch that was painted and looked at. `seen` as in `sample_styles`, but for the
-    held-out codes.
+    `progress(shard, shards)` is called after every shard that was painted and looked at. `seen` as in `sample_styles`, but for the
+    held-out codes. `shards`: a folder where labels are kept as they are found, so that an interrupted labelling goes on where it was; they
+    are taken for those of these very arguments, and are deleted at the end.
     """
     random = torch.Generator().manual_seed(seed)
     training = sample_styles(generator, count, random, mixed, seen=seen)
     styles = torch.cat([training, sample_styles(generator, held_out, random, mixed=0.0)])
-    labels = []
-    for part in torch.split(styles, 64):
-        labels.append(label_styles(generator, network, part))
+    parts, labels = torch.split(styles, _SHARD), []
+    for number, part in enumerate(parts):
+        file = shards / f"labels-{number:05d}.safetensors" if shards is not None else None
+        if file is not None and file.exists():
+            labels.append(checkpoint.load(file)[0]["labels"])
+        else:
+            labels.append(see(network, generator, part).pack())
+            if file is not None:
+                checkpoint.save(file, {"labels": labels[-1]}, {"kind": "labels"})
         if progress is not None:
-            progress(len(labels), -(-len(styles) // 64))
+            progress(number + 1, len(parts))
+    if shards is not None:
+        shutil.rmtree(shards)
     return styles, torch.cat(labels)
 
 

@@ -1,6 +1,7 @@
 """Choose the layers of every attribute: measure (`rig.layers`), select, write JSON.
 
-The *rig* measurement first trains a small StyleRig-like editor over all convolution layers for all attributes (CDDFM3D, section 3.3).
+The *rig* measurement needs an editor over all convolution layers for all attributes (CDDFM3D, section 3.3). It trains a small StyleRig-like
+one, or takes a trained StyleRig in S (`probe`).
 """
 
 from __future__ import annotations
@@ -14,18 +15,22 @@ from torch import Tensor
 
 from crossrig import checkpoint
 from crossrig.config import setting
+from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import BLOCKS, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
 from crossrig.rig.attributes import AttributePredictor
-from crossrig.rig.layers import SHARE, combine, editable, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.baselines.latents import latents_of
+from crossrig.rig.baselines.stylerig import StyleRigEditor
+from crossrig.rig.layers import SHARE, Probe, combine, editable, manipulator_probe, rig_scores, save_selection, select, swap_scores
 from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
+from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
-from crossrig.rig.weights import load_attributes, load_reconstruction
+from crossrig.rig.weights import load_attributes, load_reconstruction, load_stylerig
 from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
@@ -43,13 +48,19 @@ class LayersTraining:
     method: Literal["rig", "swap", "both"] = setting("both", "how layers are scored")
     share: float = setting(SHARE, "a layer is selected from this share of the best layer's score")
     least: int = setting(2, "layers selected at least")
+    probe: Path | None = setting(None, "StyleRig in S (`crossrig train stylerig --space s`) to measure with; none: train a small editor")
     steps: int = setting(600, "training steps of the editor over all layers")
     batch: int = setting(64, "codes a step")
     lr: float = setting(2e-3, "peak learning rate")
     size_weight: float = setting(0.1, "cost of moving styles, so that layers that do not help stay still")
     codes: int = setting(96, "codes the layers are measured on")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people the probe learns from are drawn from it")
+    device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(2, "seed")
+
+    def __post_init__(self) -> None:
+        if self.probe is not None and self.method == "swap":
+            raise ValueError("layer swaps need no probe; leave it out, or choose the method rig or both")
 
 
 def train_probe(config: LayersTraining, generator: Generator, predictor: AttributePredictor, units: Units, run: Run) -> Manipulator:
@@ -90,6 +101,15 @@ def train_probe(config: LayersTraining, generator: Generator, predictor: Attribu
     return probe.eval()
 
 
+def _probe(config: LayersTraining, generator: Generator, predictor: AttributePredictor, units: Units, run: Run) -> Probe:
+    if config.probe is None:
+        return manipulator_probe(train_probe(config, generator, predictor, units, run), generator.style_space)
+    stylerig = load_stylerig(config.probe, checkpoint.sha256(config.generator))
+    if stylerig.space != "s":
+        raise UserError(f"{config.probe} rigs W+, not layers of S: train a probe with `crossrig train stylerig --space s`.")
+    return StyleRigEditor(stylerig, latents_of("s", generator), predictor).change
+
+
 def train(
     config: LayersTraining,
     generator: Generator | None = None,
@@ -106,16 +126,21 @@ def train(
     with Run.open(config.outdir, config) as run:
         tables = []
         if config.method != "swap":
-            probe = train_probe(config, generator, predictor, units, run)
+            probe = _probe(config, generator, predictor, units, run)
             tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
         if config.method != "rig":
             network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
-            tables.append(swap_scores(generator, network, units, measured))
+            tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
         scores = tables[0] if len(tables) == 1 else combine(*tables)
         chosen = select(scores, config.share, config.least)
         for attribute, layers in chosen.items():
             run.say(f"{attribute}: {' '.join(layers)}")
     target = config.outdir / "layers.json"
-    notes = {"generator": checkpoint.sha256(config.generator), "method": config.method, "share": config.share}
+    notes = {
+        "generator": checkpoint.sha256(config.generator),
+        "method": config.method,
+        "share": config.share,
+        "probe": None if config.probe is None else checkpoint.sha256(config.probe),
+    }
     save_selection(target, chosen, scores, notes)
     return target

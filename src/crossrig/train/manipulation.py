@@ -29,13 +29,14 @@ from crossrig.config import setting
 from crossrig.data.people import CODE_SIZE
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
-from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
+from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
@@ -77,6 +78,7 @@ class ManipulationTraining:
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
     init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
     precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (train/precision.py)")
+    device: str = setting("cpu", "where edits are painted and looked at: cpu or cuda")
     seed: int = setting(3, "seed")
 
 
@@ -90,7 +92,8 @@ class _Painter:
 
     def see(self, styles: Tensor) -> FaceParams:
         """Style codes (B,S) -> what is seen in their pictures; gradients pass."""
-        return FaceParams.unpack(self.network(self.generator.synthesise(styles, dtype=self.dtype)))
+        device = self.generator.w_avg.device
+        return FaceParams.unpack(self.network(self.generator.synthesise(styles.to(device), dtype=self.dtype)).to(styles.device))
 
 
 class _Losses:
@@ -101,17 +104,10 @@ class _Losses:
         self.landmarks = PointLoss.landmarks(model)
         self.contour = ContourLoss(model)
         self.render = RenderLoss(model, config.render_size) if config.render_size else None
+        self.landmark_spread = self.landmarks.spread(population)
         mean = FaceParams.unpack(population.pack().mean(0, keepdim=True).expand(len(population), -1))
-        self.landmark_spread = float(self.landmarks(mean, population).mean())
         few = population[: config.contour_batch]
         self.contour_spread = float(self.contour(mean[: config.contour_batch], few).mean())
-
-    def edited(self, attribute: str, found: FaceParams, goal: FaceParams, keep_weight: float, edit_weight: float) -> Tensor:
-        """Edit and consistency terms between what is found in s' and what was commanded."""
-        parts = self.blocks(found, goal)
-        commanded = [parts[block].mean() for block in ATTRIBUTES[attribute]]
-        kept = [parts[block].mean() for block in BLOCKS if block not in ATTRIBUTES[attribute]]
-        return edit_weight * torch.stack(commanded).mean() + keep_weight * torch.stack(kept).mean()
 
 
 def sample_commands(attribute: str, own: FaceParams, random: torch.Generator) -> Tensor:
@@ -145,11 +141,11 @@ def train(
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
     model = model or FaceModel.load()
-    if config.image_batch:
+    if config.image_batch or (pairs is None and config.paired_people):
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
     wanted = pairs is None and config.paired_people and config.paired_weight
-    if wanted and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
-        pairs = known_pairs(generator, config.paired_people)
+    if wanted and network is not None and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
+        pairs = known_pairs(generator, network, config.paired_people)
     space = generator.style_space
     layers = layers or load_selection(config.layers, space)
     torch.manual_seed(config.seed)
@@ -165,6 +161,7 @@ def train(
     if config.init is not None:
         _begin_with(rig, config.init)
     optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
+    eyes = _Painter(*on_device(generator, network, config.device), dtype) if network is not None and config.image_batch else None
     with Run.open(config.outdir, config) as run:
         step, tensors = run.latest() or (0, {})
         if tensors:
@@ -175,7 +172,7 @@ def train(
         while progress < 1.0:
             run.seed(step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)] if network is not None and config.image_batch else None
+            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)]
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * schedule(progress)
             optimiser.zero_grad(set_to_none=True)
@@ -184,7 +181,7 @@ def train(
             with torch.no_grad():
                 own = predictor.predict(styles)
             for attribute in ATTRIBUTES:
-                painter = _Painter(generator, network, dtype) if network is not None and attribute == painted else None
+                painter = eyes if attribute == painted else None
                 found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
@@ -231,8 +228,8 @@ def _losses_of(
     edited = shift(rig.space, styles, manipulator.offsets(moves))
     found = rig.predict(edited)
     terms = {
-        "edit": losses.edited(attribute, found, goal, 0.0, config.edit_weight),
-        "consistency": losses.edited(attribute, found, goal, config.consistency_weight, 0.0),
+        "edit": losses.blocks.edited(attribute, found, goal, 0.0, config.edit_weight),
+        "consistency": losses.blocks.edited(attribute, found, goal, config.consistency_weight, 0.0),
         "landmarks": config.landmark_weight * losses.landmarks(found, goal).mean() / losses.landmark_spread,
         "size": config.size_weight * torch.stack([move.square().mean() for move in moves.values()]).mean(),
     }
@@ -266,7 +263,7 @@ def _image_loss(
         before = painter.see(styles[few])
     after = painter.see(edited[few])
     goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
-    return losses.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
+    return losses.blocks.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 
 
 def _paired_loss(manipulator: Manipulator, rig: Rig, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:

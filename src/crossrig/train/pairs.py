@@ -1,7 +1,7 @@
 """Known pairs for M: the same person twice, but for one attribute, as codes of a generator whose z contains the person code.
 
 Our human generator starts supervised: it paints the portrait whose person code lies in z (`gan.codes`). So a pair of codes that differ in
-the numbers of one attribute only, mapped to s, is a known edit, with exact parameters from `data.people` and no network in between.
+the numbers of one attribute only, mapped to s, is a known edit. How far it goes the reconstruction network says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from crossrig.data.people import CODE_BLOCKS, CODE_SIZE, person, sample_code
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS, FaceParams
 from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.generator import Generator
+from crossrig.rig.reading import see
+from crossrig.rig.reconstruction import Reconstruction
 
 #: Which blocks of a person code decide each attribute.
 CODES_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -85,8 +87,11 @@ def _label(code: Floats) -> Floats:
 
 
 @torch.no_grad()
-def known_pairs(generator: Generator, pool: int = 1024, seed: int = 900_000_001) -> Pairs:
-    """A source of pairs for `train.manipulation`, drawn from `pool` people made once (about half a minute).
+def known_pairs(generator: Generator, network: Reconstruction, pool: int = 1024, seed: int = 900_000_001) -> Pairs:
+    """A source of pairs for `train.manipulation`, drawn from `pool` people made once (a minute or two).
+
+    dP is what the network sees change between the two pictures, not what changed in the person codes: a generator that learned from codes
+    shows only a part of what they ask for (of light and expression about 40 %), and M taught by the codes would stop there, too.
 
     What else an attribute drags along in a person (gaze follows the head a little, stubble the shape of the face) is part of s_target but
     not of dP; it is small (below a tenth of a spread).
@@ -102,6 +107,7 @@ def known_pairs(generator: Generator, pool: int = 1024, seed: int = 900_000_001)
         return generator.affine(generator.map(z_from_code(torch.from_numpy(persons).float(), rotation, free)))
 
     before = styles_of(codes)
+    shown = see(network, generator, before)
     ready: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
     for attribute in ATTRIBUTES:
         changed = np.where(code_mask(attribute), np.roll(codes, 1, axis=0), codes)
@@ -113,7 +119,9 @@ def known_pairs(generator: Generator, pool: int = 1024, seed: int = 900_000_001)
         if attribute == "albedo":  # from very dark to very light skin the exposure cannot follow all the way
             strength = goal.illumination.norm(dim=1) / labels.illumination.norm(dim=1)
             usable = usable[strength.log().abs() < _SAME_LIGHT]
-        ready[attribute] = styles_of(changed), goal.attribute(attribute) - labels.attribute(attribute), usable
+        after = styles_of(changed)
+        command = see(network, generator, after).attribute(attribute) - shown.attribute(attribute)
+        ready[attribute] = after, command, usable
 
     def pairs(attribute: str, count: int) -> tuple[Tensor, Tensor, Tensor]:
         after, command, usable = ready[attribute]

@@ -117,6 +117,11 @@ class Run:
         seconds = round(time.monotonic() - self._started, 3)
         self._write({"step": step, "seconds": seconds} | {name: float(value) for name, value in figures.items()})
 
+    def note(self, step: int, event: str, sentence: str) -> None:
+        """Print a sentence and write it to the log as an event of this step."""
+        self.say(sentence)
+        self._write({"event": event, "step": step, "said": sentence})
+
     def progress(self, step: int, total: int, **figures: float) -> None:
         """Show how far the run is, how fast, how long it still takes and the given figures.
 
@@ -130,10 +135,10 @@ class Run:
         if step < total and now - self._line < (0.2 if terminal else _QUIET_LINE_SECONDS):
             return
         self._line = now
-        text = f"{self.outdir.name}: step {step}/{total} ({100 * step // max(total, 1)} %)"
+        text = f"{self.outdir.name}: step {step}/{total} ({min(100 * step // max(total, 1), 100)} %)"
         if done > 0 and now > self._started_steps:
             rate = done / (now - self._started_steps)
-            text += f", {rate:.2f} steps/s, {_clock((total - step) / rate)} left"
+            text += f", {rate:.2f} steps/s, {_clock(max(total - step, 0) / rate)} left"
         text += "".join(f", {name} {float(value):.4g}" for name, value in figures.items())
         if terminal:
             print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)

@@ -66,8 +66,7 @@ def affine_matrix(generator: Generator) -> Tensor:
 
 def w_of(generator: Generator, styles: Tensor) -> tuple[Tensor, Tensor]:
     """s (N,S) -> the w (N,W) whose style code comes nearest, and (N,) how far off that is relative to the code's distance from the mean."""
-    affine = affine_matrix(generator)
     offset = generator.affine(torch.zeros(1, generator.config.w_dim))
-    w = torch.linalg.lstsq(affine.T.double(), (styles - offset).T.double(), driver="gelsd").solution.T.float()
+    w = ((styles - offset).double() @ torch.linalg.pinv(affine_matrix(generator).double())).float()
     error = (generator.affine(w) - styles).norm(dim=1) / (styles - styles.mean(0)).norm(dim=1).clamp(min=1e-9)
     return w, error

@@ -1,0 +1,7 @@
+"""`python -m crossrig.cli`."""
+
+import sys
+
+from crossrig.cli import main
+
+sys.exit(main())

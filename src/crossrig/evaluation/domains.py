@@ -1,0 +1,162 @@
+"""How well a child generator carries its parent's rig into its domain: `crossrig eval domains`.
+
+*consistency*  the same codes (DOMAIN_CODES_SEED) painted by child and parent: correlation, over codes, of what the judge reads in both
+*obedience*    the rig's edits of these codes, in child and parent, by the judge: as `evaluation.edits`, for M alone; and the child's
+               share of the parent's obedience
+*leak*         as there: how much the other attributes moved, in population spreads, per spread commanded
+*style*        Frechet distance (EfficientNet-Lite0) of the child's samples to pictures of the domain, beside the parent's and beside that
+               of two sets of such pictures; and how much the child's samples differ from one another, as a share of how much those
+               pictures do (mean distance of pairs of feature vectors)
+
+Pictures of a rendered domain are made for the purpose (DOMAIN_PICTURES_SEED). A judge that learned from pictures of the domain says more
+than one that saw photographic people only; which one was used is printed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from crossrig import assets, checkpoint
+from crossrig.data.portrait_set import load_portraits
+from crossrig.data.synth import Style
+from crossrig.domains.blend import check_fit
+from crossrig.domains.consistency import correlation
+from crossrig.domains.generators import generator_file
+from crossrig.errors import UserError
+from crossrig.evaluate import unseen_styles
+from crossrig.evaluation.edits import Sizes, evaluate_subjects
+from crossrig.evaluation.instruments import Instruments, Seen, Subjects, look
+from crossrig.evaluation.methods import rig_editor
+from crossrig.evaluation.portraits import unseen_set
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.gan.weights import load_generator
+from crossrig.metrics.angles import ANGLES
+from crossrig.metrics.bootstrap import Statistic
+from crossrig.metrics.frechet import frechet_distance, pooled_features
+from crossrig.rig.manipulation import Rig
+from crossrig.rig.weights import load_reconstruction, load_rig
+
+DOMAIN_CODES_SEED = 770_000_067
+DOMAIN_PICTURES_SEED = 770_000_071
+#: Domains whose pictures can be rendered.
+RENDERED: Mapping[str, Style] = {"toon": "toon", "painting": "painting", "sketch": "sketch"}
+
+_METHOD = "m"
+Figures = dict[str, float]
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class DomainRequest:
+    """domain: name or file of the child. parent: name or file. pictures: archives of its domain; none for those that can be rendered.
+
+    judge: a reconstruction network that learned from the domain, for evaluation only; None: the shipped one. samples: codes, and as many
+    pictures.
+    """
+
+    domain: str
+    parent: str = "human"
+    pictures: tuple[Path, ...] = ()
+    judge: Path | None = None
+    samples: int = 512
+    workers: int | None = None
+
+
+def evaluate_domain(request: DomainRequest, progress: Progress | None = None) -> tuple[Figures, list[str]]:
+    """The figures, `{domain}.{name}`, and sentences about the run. Raises UserError naming what is missing or does not fit."""
+    tell = progress or (lambda what, step, steps: None)
+    sizes = Sizes.of(request.samples, 0)
+    child_file, parent_file = generator_file(request.domain), generator_file(request.parent)
+    child, parent = (load_generator(path).eval().requires_grad_(False) for path in (child_file, parent_file))
+    check_fit(parent, child)
+    rig = load_rig(assets.require("manipulation"), checkpoint.sha256(parent_file))
+    reader = load_reconstruction(assets.require("reconstruction"))
+    judge = load_reconstruction(request.judge or assets.require("judge"))
+    model = FaceModel.load(assets.require("head"))
+    pictures = domain_pictures(request, child.config.resolution)
+    tell("pictures of the domain", 1, 1)
+    styles = unseen_styles(parent, request.samples, DOMAIN_CODES_SEED)
+    instruments = {name: Instruments.of(generator, reader, judge, model) for name, generator in (("parent", parent), ("child", child))}
+    seen = {name: look(tools, styles, identity=False) for name, tools in instruments.items()}
+    figures = consistency_figures(seen["parent"].params, seen["child"].params)
+    figures |= obedience_figures(instruments, rig, styles, sizes, tell)
+    figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures)
+    name = Path(request.domain).name.removesuffix(".safetensors").removeprefix("generator-")
+    judged = f"judge: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
+    notes = [f"{request.samples} codes, {len(pictures)} pictures of the domain; {judged}."]
+    return {f"{name}.{key}": round(value, 5) for key, value in figures.items()}, notes
+
+
+def domain_pictures(request: DomainRequest, resolution: int) -> Tensor:
+    """(N,3,R,R) in [-1,1]: twice as many pictures of the domain as samples, or all there are. Raises UserError where there are too few."""
+    if request.pictures:
+        archive = load_portraits(request.pictures, resolution, 2 * request.samples)
+    elif request.domain in RENDERED:
+        archive = unseen_set(2 * request.samples, resolution, DOMAIN_PICTURES_SEED, request.workers, style=RENDERED[request.domain])
+    else:
+        raise UserError(f"Pictures of {request.domain} cannot be rendered: give --pictures with archives of its domain.")
+    if len(archive) < 16:
+        raise UserError(f"16 or more pictures of the domain are needed, and there are {len(archive)}.")
+    return archive.batch(torch.arange(len(archive)))[0]
+
+
+def consistency_figures(parent: FaceParams, child: FaceParams) -> Figures:
+    """Correlation of readings (N each) of the same codes: about their means, the values of a block in one sum."""
+    angles = {name: (parent.rotation[:, [i]], child.rotation[:, [i]]) for i, name in enumerate(ANGLES)}
+    blocks = {name: (getattr(parent, name), getattr(child, name)) for name in ("expression", "illumination", "shape", "albedo")}
+    return {f"consistency.{name}": correlation(*pair) for name, pair in (angles | blocks).items()}
+
+
+def obedience_figures(
+    instruments: Mapping[str, Instruments], rig: Rig, styles: Tensor, sizes: Sizes, progress: Progress
+) -> Figures:
+    """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` of "parent" and "child"."""
+    found: dict[str, dict[str, Statistic]] = {}
+    for name, tools in instruments.items():
+        subjects = Subjects.of(tools, styles)
+        found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, subjects, sizes, "", progress).figures
+    figures: Figures = {}
+    for attribute in ATTRIBUTES:
+        mine, theirs = (found[name][f"obedience.{attribute}.{_METHOD}"].value for name in ("child", "parent"))
+        figures[f"obedience.{attribute}"] = mine
+        figures[f"obedience_share_of_human.{attribute}"] = mine / theirs if theirs > 0 else float("nan")
+        figures[f"leak.{attribute}"] = found["child"][f"leak.{attribute}.{_METHOD}"].value
+    return figures
+
+
+def style_figures(instruments: Instruments, child: Seen, parent: Seen, pictures: Tensor) -> Figures:
+    """How near the samples of child and parent are to pictures (M,3,R,R) of the domain, and how different from one another."""
+    with torch.no_grad():
+        real = torch.cat([pooled_features(instruments.features, part) for part in torch.split(pictures, 32)])
+    half = len(real) // 2
+    count = min(half, len(child.features))
+    first, second = real[:count], real[half : half + count]
+    return {
+        "style_frechet": frechet_distance(child.features[:count], first),
+        "style_frechet_parent": frechet_distance(parent.features[:count], first),
+        "style_frechet_real_real": frechet_distance(second, first),
+        "diversity_share": difference(child.features[:count]) / difference(first),
+    }
+
+
+def difference(features: Tensor) -> float:
+    """Mean distance between feature vectors (N,C) of neighbours in the list: how different N pictures are."""
+    return float((features - features.roll(1, 0)).norm(dim=1).mean())
+
+
+def as_text(figures: Figures, notes: list[str]) -> str:
+    """A line each."""
+    width = max(map(len, figures))
+    return "\n".join([f"{name:{width}}  {value:.3f}" for name, value in figures.items()] + ["", *notes])
+
+
+def as_json(figures: Figures) -> str:
+    """One flat object."""
+    return json.dumps(figures, indent=1)

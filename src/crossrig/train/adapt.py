@@ -1,0 +1,277 @@
+"""Adapt a generator to a folder of pictures: latent-consistent fine-tuning without labels (CDDFM3D, section 3.4).
+
+    codes s, one for parent and child --> parent's pictures, child's pictures
+    child's pictures + the folder's   --> projected discriminator (Projected GAN, Sauer 2021): look like these
+                                      --> moments of its features (Salimans 2016, section 3.1), a pull in the right direction long
+                                          before the discriminator knows what to look for
+    child's pictures + parent's       --> structure_distance (domains/consistency.py): stay these people
+
+What is held still says which of the two wins where: mapping network and affine layers always, so that z, w and s keep their meaning; blocks
+of the synthesis network by name (`freeze`, FreezeG); the discriminator's feature network always, more of it if asked (FreezeD). The
+discriminator's pictures are augmented as often as it overfits (StyleGAN2-ADA, Karras 2020, section 3). A reconstruction network that is
+asked nothing during training reads both generators' pictures of the same codes from time to time; when they no longer agree the run
+ends, and the generator of the last agreement is its result.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from crossrig import assets, checkpoint
+from crossrig.config import setting
+from crossrig.data.aligned import AlignedSet, align_images
+from crossrig.data.images import open_images
+from crossrig.domains.consistency import Consistency, structure_distance
+from crossrig.domains.finetune import hold_latent_space, hold_layers
+from crossrig.domains.generators import generator_file
+from crossrig.errors import UserError
+from crossrig.gan.augment import AdaptiveProbability, Augmentation
+from crossrig.gan.ema import WeightAverage
+from crossrig.gan.generator import Generator
+from crossrig.gan.losses import feature_moments, hinge_discriminator, hinge_generator
+from crossrig.gan.projected import ProjectedDiscriminator
+from crossrig.gan.weights import load_generator, save_generator
+from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.weights import load_reconstruction
+from crossrig.sheets import save_grid
+from crossrig.train.generator import learning_rate_factor, mix_styles
+from crossrig.train.memory import keep_freed_memory
+from crossrig.train.precision import Precision, feature_dtype
+from crossrig.train.run import Run
+from crossrig.train.state import Part, collect, restore
+
+_HELD = 64  # codes whose pictures are compared
+_SHOWN = 16  # of them, in every sheet
+_FEW = 100  # faces; of fewer a child learns more the people than the style
+_TARGET_SIGN = 0.6  # of the logits of real pictures, above which the discriminator overfits (Karras 2020, section 3)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+@dataclass(frozen=True)
+class AdaptTraining:
+    """Settings of a run; lengths in thousands of images (kimg)."""
+
+    outdir: Path
+    images: Path = field(metadata={"help": "folder or ZIP of pictures of the new domain, a few hundred faces or more"})
+    name: str = field(metadata={"help": "name of the new domain"})
+    parent: str = setting("human", "generator to begin with: human, toon, a domain of your own or a checkpoint")
+    aligned: bool = setting(False, "the pictures are heads cut out already, as `crossrig synth` makes them: look for no faces")
+    limit: int | None = setting(10_000, "at most this many pictures, chosen at random")
+    fewest: int = setting(16, "refuse a set with fewer faces: the child would learn these people by heart")
+    freeze: tuple[str, ...] = setting((), "blocks or layers held besides the mapping network and the affine layers: b4,b8 (FreezeG)")
+    freeze_discriminator: int = setting(0, "first convolutions held in every judge of the discriminator (FreezeD)")
+    kimg: float = setting(20.0, "length of the run; the learning rate falls along it")
+    batch: int = setting(8, "pictures a step")
+    lr: float = setting(2e-3, "learning rate of the generator")
+    discriminator_lr: float = setting(1e-3, "learning rate of the discriminator")
+    adversarial_weight: float = setting(0.1, "weight of the adversarial loss")
+    moments_weight: float = setting(3.0, "weight of the moments of the discriminator's features beside it")
+    structure_weight: float = setting(10.0, "weight of the parent's coarse structure beside it")
+    structure_size: int = setting(16, "px at which the structure is compared")
+    discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
+    mirror: bool = setting(True, "show the discriminator every second picture mirrored")
+    mixing: float = setting(0.5, "share of the codes mixed from two samples")
+    augment_ramp_kimg: float = setting(20.0, "images in which the share of augmented pictures may rise from 0 to 1")
+    augment_most: float = setting(0.8, "largest share of augmented pictures; 0: no augmentation")
+    ema_kimg: float = setting(0.5, "half-life of the averaged generator")
+    check_kimg: float = setting(1.0, "images between two sheets with the measurement of consistency")
+    least_yaw: float = setting(0.9, "stop when the child's yaw correlates less with the parent's; -1: never")
+    least_expression: float = setting(0.5, "stop when the child's expression correlates less with the parent's; -1: never")
+    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (train/precision.py)")
+    seed: int = setting(0, "seed")
+    checkpoint_seconds: float = setting(120.0, "time between checkpoints")
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f'the name "{self.name}" must consist of letters, digits, - and _')
+        if f"generator-{self.name}" in assets.ASSETS:
+            raise ValueError(f'the name "{self.name}" is that of a shipped domain; choose another')
+        if self.batch < 1 or self.fewest < 1 or not self.kimg > 0 or not self.check_kimg > 0:
+            raise ValueError("batch, fewest, kimg and check_kimg must be positive")
+        if self.discriminator_size < 32 or self.discriminator_size % 32:
+            raise ValueError(f"discriminator_size must be a multiple of 32, not {self.discriminator_size}")
+        if self.freeze_discriminator < 0:
+            raise ValueError(f"freeze_discriminator must not be negative, as {self.freeze_discriminator} is")
+        if not 0.0 <= self.augment_most <= 1.0:
+            raise ValueError(f"augment_most must be between 0 and 1, not {self.augment_most:g}")
+
+    @property
+    def result(self) -> Path:
+        """The checkpoint of the child."""
+        return self.outdir / f"generator-{self.name}.safetensors"
+
+
+def train(
+    config: AdaptTraining, reader: Reconstruction | None = None, progress: Callable[[int, int], None] | None = None
+) -> Path:
+    """Train, or resume, the run in `config.outdir`; returns the checkpoint of the averaged child as it last agreed with its parent.
+
+    `reader`: reads poses and expressions, and refines the framings; the shipped reconstruction network by default. `progress(done, total)`
+    is told about the pictures that are looked through. Raises UserError when there is no set of faces to learn from, for settings that do
+    not fit the parent, or when the child never agreed.
+    """
+    parent_file, parent, child = _children_of(config)
+    images = open_images(config.images, labelled=False)
+    reader = (reader or load_reconstruction(assets.require("reconstruction"))).eval().requires_grad_(False)
+    with Run.open(config.outdir, config) as run:
+        run.seed(0)
+        keep_freed_memory()
+        resolution, reconstruct = parent.config.resolution, None if config.aligned else reader.predict
+        faces = align_images(images, config.outdir / "aligned", resolution, reconstruct, config.limit, progress)
+        run.note(0, "faces", _enough(faces, config))
+        discriminator = ProjectedDiscriminator(size=config.discriminator_size)
+        discriminator.hold_first(config.freeze_discriminator)
+        learners = [parameter for parameter in child.parameters() if parameter.requires_grad]
+        judges = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+        averaged = WeightAverage(child, half_life=1000.0 * config.ema_kimg)
+        optimiser = torch.optim.Adam(learners, lr=config.lr, betas=(0.0, 0.99))
+        critic = torch.optim.Adam(judges, lr=config.discriminator_lr, betas=(0.0, 0.99))
+        parts: dict[str, Part] = {
+            "child": child, "average": averaged.module, "discriminator": discriminator, "optimiser": optimiser, "critic": critic,
+        }  # fmt: skip
+        augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
+        adaptive = AdaptiveProbability(0.0, _TARGET_SIGN, 1000.0 * config.augment_ramp_kimg, config.augment_most)
+        held = parent.affine(parent.map(_probes(parent, config.seed)))  # (64,S)
+        truth = _pictures(parent, held)  # (64,3,R,R)
+        wanted = reader.predict(truth.clamp(-1, 1))
+        least = Consistency(config.least_yaw, config.least_expression)
+        images_seen = 0
+        if (latest := run.latest()) is not None:
+            images_seen = latest[0]
+            restore(latest[1], parts)
+            adaptive = replace(adaptive, probability=min(float(latest[1]["augment/probability"]), config.augment_most))
+        child.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        total, batch, dtype = round(1000 * config.kimg), config.batch, feature_dtype(config.precision)
+        check_every = max(1, round(1000 * config.check_kimg / batch)) * batch
+        figures: dict[str, float] = {}
+
+        while True:
+            finished = images_seen >= total
+            if images_seen and (finished or images_seen % check_every == 0):
+                shown = _pictures(averaged.module, held)
+                agreed = Consistency.between(wanted, reader.predict(shown.clamp(-1, 1)))
+                save_grid(config.outdir / f"sheet-{images_seen:07d}.png", torch.cat([truth[:_SHOWN], shown[:_SHOWN]]), columns=_SHOWN)
+                run.log(images_seen, **figures, yaw=agreed.yaw, expression=agreed.expression)
+                run.save(images_seen, _state(parts, adaptive))
+                if short := agreed.shortfall(least):
+                    run.note(images_seen, "stopped", f"stopped at {images_seen} images: {short}.")
+                    break
+                save_generator(config.result, averaged.module, _facts(config, parent_file, images_seen, len(faces), agreed))
+            if finished:
+                run.note(images_seen, "finished", f"finished after {images_seen} images.")
+                break
+
+            run.seed(images_seen)
+            for group, peak in ((optimiser.param_groups[0], config.lr), (critic.param_groups[0], config.discriminator_lr)):
+                group["lr"] = peak * learning_rate_factor(images_seen, total)
+            index = torch.randint(len(faces), (batch,))
+            real = faces.batch(index, torch.rand(batch) < 0.5 if config.mirror else None)  # (B,3,R,R)
+            with torch.no_grad():
+                w_plus = mix_styles(child.map(torch.randn(batch, child.config.z_dim)), child.style_space.w_count, config.mixing)
+                s = child.affine(w_plus)  # (B,S), which mean the same in the parent
+                meant = parent.synthesise(s, "const", dtype)  # (B,3,R,R)
+                real_features = discriminator.project(augment(real, adaptive.probability))
+            fake = child.synthesise(s, "random", dtype)  # (B,3,R,R)
+            fake_features = discriminator.project(augment(fake, adaptive.probability))
+            for parameter in judges:
+                parameter.requires_grad_(False)
+            fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
+            for parameter in judges:
+                parameter.requires_grad_(True)
+            structure = structure_distance(fake, meant, config.structure_size)
+            moments = feature_moments(fake_features, real_features)
+            loss = config.adversarial_weight * fooled + config.moments_weight * moments + config.structure_weight * structure
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+
+            scores_real, scores_fake = (
+                torch.cat(list(discriminator.judge([feature.detach() for feature in features])), dim=1)
+                for features in (real_features, fake_features)
+            )
+            apart = hinge_discriminator(scores_real, scores_fake)
+            critic.zero_grad(set_to_none=True)
+            apart.backward()  # type: ignore[no-untyped-call]
+            critic.step()
+            adaptive = adaptive.updated(scores_real)
+
+            images_seen += batch
+            averaged.update(child, batch, images_seen)
+            figures = {
+                "fooled": fooled.item(), "apart": apart.item(), "moments": moments.item(), "structure": structure.item(),
+                "augment": adaptive.probability,
+            }  # fmt: skip
+            run.progress(images_seen, total, **figures)
+            if not all(math.isfinite(value) for value in figures.values()):
+                raise UserError(f"{config.outdir}: training diverged at {images_seen} images; give the same command with a lower --lr.")
+            if run.due(20.0, "log"):
+                run.log(images_seen, **figures)
+            if run.due(config.checkpoint_seconds):
+                run.save(images_seen, _state(parts, adaptive))
+    if not config.result.is_file():
+        raise UserError(
+            f"{config.outdir}: the child lost its parent's people before the first measurement: hold more (--freeze b4,b8), raise "
+            "--structure-weight, or, in a domain that the reading network cannot read, lower --least-yaw and --least-expression."
+        )
+    return config.result
+
+
+def _children_of(config: AdaptTraining) -> tuple[Path, Generator, Generator]:
+    """File of the parent, the parent, and the child that begins as its copy, with what is held still; UserError when they cannot be had."""
+    file = generator_file(config.parent)
+    parent, child = load_generator(file).requires_grad_(False), load_generator(file)
+    if parent.config.c_dim:
+        raise UserError(f"The generator {config.parent} has classes; only one without can be adapted.")
+    if config.structure_size < 2 or parent.config.resolution % config.structure_size:
+        raise UserError(f"--structure-size must divide the {parent.config.resolution} px of the generator, not be {config.structure_size}.")
+    hold_latent_space(child)
+    hold_layers(child, config.freeze)
+    if not any(parameter.requires_grad for parameter in child.parameters()):
+        raise UserError("Nothing is left to train: hold fewer layers with --freeze.")
+    return file, parent, child
+
+
+def _enough(faces: AlignedSet, config: AdaptTraining) -> str:
+    """What came of the pictures, in a sentence; UserError when it is too little."""
+    if len(faces) == 0:
+        hint = "" if config.aligned else " If they are heads cut out already, add --aligned."
+        raise UserError(f"{config.images}: there is nothing to learn from: {faces.sentence}{hint}")
+    if len(faces) < config.fewest:
+        raise UserError(
+            f"{config.images}: {faces.sentence} A domain takes at least {config.fewest}, better some hundreds; --fewest {len(faces)} "
+            "tries it all the same."
+        )
+    few = " That is few: the child may learn these people rather than their style." if len(faces) < _FEW else ""
+    return faces.sentence + few
+
+
+def _probes(parent: Generator, seed: int) -> Tensor:
+    """(64, z_dim): the z's of every sheet and measurement."""
+    return torch.randn(_HELD, parent.config.z_dim, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def _pictures(generator: Generator, codes: Tensor) -> Tensor:
+    """Style codes (N, S) -> (N, 3, R, R), a few at a time."""
+    return torch.cat([generator.synthesise(part) for part in torch.split(codes, 16)])
+
+
+def _state(parts: Mapping[str, Part], adaptive: AdaptiveProbability) -> dict[str, Tensor]:
+    return collect(parts) | {"augment/probability": torch.tensor(adaptive.probability)}
+
+
+def _facts(config: AdaptTraining, parent: Path, images: int, faces: int, agreed: Consistency) -> dict[str, Any]:
+    """What the child's checkpoint says about its training."""
+    adapted = {
+        "name": config.name, "from": checkpoint.sha256(parent), "faces": faces, "held": ["mapping", "affine", *config.freeze],
+        "consistency": asdict(agreed),
+    }  # fmt: skip
+    return {"images_seen": images, "adapted": adapted}

@@ -1,0 +1,67 @@
+"""Children beside their parents (tiny untrained networks)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from crossrig import assets
+from crossrig.data.synth import synthesise
+from crossrig.errors import UserError
+from crossrig.evaluation.domains import DomainRequest, consistency_figures, difference, domain_pictures, evaluate_domain
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return synthesise(24, 32, 5, tmp_path_factory.mktemp("toons"), workers=1, style="toon", progress=False)
+
+
+def test_the_parent_itself_is_consistent_and_as_obedient(tiny_assets: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    figures, notes = evaluate_domain(DomainRequest("human", "human", (archive,), samples=12))
+    for name in ("yaw", "pitch", "roll", "expression", "illumination"):
+        assert figures[f"human.consistency.{name}"] == pytest.approx(1.0, abs=1e-4)
+    for attribute in ATTRIBUTES:
+        assert figures[f"human.obedience_share_of_human.{attribute}"] == pytest.approx(1.0, abs=1e-3) or (
+            figures[f"human.obedience.{attribute}"] <= 0  # an untrained rig may not be obeyed at all
+        )
+    assert figures["human.style_frechet"] == pytest.approx(figures["human.style_frechet_parent"], rel=1e-3)
+    assert "photographic people only" in notes[0]
+
+
+def test_a_child_is_measured_beside_its_parent(tiny_assets: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    figures, _ = evaluate_domain(DomainRequest("toon", "human", (archive,), samples=12))
+    assert {"toon.style_frechet", "toon.diversity_share", "toon.leak.pose", "toon.obedience.albedo"} <= figures.keys()
+    assert figures["toon.consistency.expression"] < 0.999
+
+
+def test_a_domain_that_cannot_be_rendered_needs_pictures(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(tiny_assets, folder)
+    shutil.copy(folder / "generator-toon.safetensors", folder / "generator-clay.safetensors")
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(folder))
+    with pytest.raises(UserError, match="--pictures"):
+        evaluate_domain(DomainRequest("clay", samples=12))
+
+
+def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
+    few = synthesise(4, 32, 5, tmp_path, workers=1, style="toon", progress=False)
+    with pytest.raises(UserError, match="16 or more"):
+        domain_pictures(DomainRequest("toon", pictures=(few,)), 32)
+
+
+def test_consistency_is_about_what_varies(people: FaceParams) -> None:
+    shifted = people.replace(rotation=2 * people.rotation + 0.3, expression=people.expression.roll(1, 0))
+    figures = consistency_figures(people, shifted)
+    assert figures["consistency.yaw"] == pytest.approx(1.0, abs=1e-6)
+    assert abs(figures["consistency.expression"]) < 0.5
+
+
+def test_equal_pictures_have_no_difference() -> None:
+    assert difference(torch.ones(5, 3)) == 0.0
+    assert difference(torch.eye(4)) == pytest.approx(2**0.5)
