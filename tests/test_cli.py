@@ -85,6 +85,21 @@ def test_edit_without_json_names_the_files(photo: Path, capsys: pytest.CaptureFi
     assert "human domain" in captured.err
 
 
+def test_edit_takes_the_face_that_is_meant(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(("edit", str(photo), "-o", "out.png", "--points", "205,100,240,100,222,120,208,140,236,140", *FAST)) == 0
+    assert main(("edit", str(photo), "-o", "first.png", "--face", "1", *FAST)) == 0
+    capsys.readouterr()
+    assert "at most 1, the number of faces" in refused(capsys, "edit", str(photo), "-o", "new.png", "--face", "2")
+    for points, sentence in (
+        ("1,2,3", "ten numbers"),
+        ("205,100,240,100,222,120,208,140,9999,140", "outside the picture, which is 512 x 512"),
+        ("205,140,240,140,222,120,208,100,236,100", "above the mouth"),
+    ):
+        assert sentence in refused(capsys, "edit", str(photo), "-o", "new.png", "--points", points)
+    both = ("--face", "1", "--points", "205,100,240,100,222,120,208,140,236,140")
+    assert "leave one of them out" in refused(capsys, "edit", str(photo), "-o", "new.png", *both)
+
+
 def test_edit_keeps_what_is_there_unless_told(photo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("out.png").write_text("precious")
     assert "exists already" in refused(capsys, "edit", str(photo), "-o", "out.png")

@@ -218,3 +218,15 @@ def test_only_the_person_is_lit(networks: Networks, astronaut: np.ndarray) -> No
     session._found = replace(session._subject, person=torch.zeros_like(session._subject.person))
     session.edit({"light.azimuth": 70})
     assert np.array_equal(session.render(), astronaut)
+
+
+def test_another_face_than_the_largest(networks: Networks, astronaut: np.ndarray) -> None:
+    session = EditSession("human", networks=networks, effort=QUICK)
+    session.set_image(astronaut, Face(Framing(400, 400, 40), 0.9, "photograph"))
+    assert session.cut.left > 300
+
+
+def test_a_face_placed_by_hand_is_taken_where_it_was_placed(networks: Networks, astronaut: np.ndarray) -> None:
+    session = EditSession("human", networks=networks, effort=QUICK)
+    session.set_image(astronaut, Framing(221.0, 115.0, 74.0))
+    assert session.cut.framing == Framing(221.0, 115.0, 74.0)

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from crossrig import assets, checkpoint
-from crossrig.data.align import Crop, crop, paste_back, refine, to_pixels, to_tensor
-from crossrig.data.detect import choose_face, detect_faces
+from crossrig.data.align import Crop, Framing, crop, paste_back, refine, to_pixels, to_tensor
+from crossrig.data.detect import Face, choose_face, detect_faces
 from crossrig.data.pictures import Picture, from_array, read_picture
 from crossrig.errors import UserError
 from crossrig.face3d import controls
@@ -49,6 +49,7 @@ from crossrig.rig.units import MEASURED_BLOCK, Units
 from crossrig.rig.weights import load_reconstruction, load_rig
 
 Pixels = NDArray[np.uint8]
+Source = str | os.PathLike[str] | NDArray[np.uint8] | Picture
 #: The domains that ship; a model of one's own brings its own.
 DOMAINS: tuple[str, ...] = ("human", "toon")
 #: What the distance of each attribute is measured in.
@@ -172,6 +173,12 @@ class _Subject:
     person: Tensor  # (1, 1, D, D): 1 where it shows the person, 0 where it shows the backdrop
 
 
+def _picture(source: Source) -> Picture:
+    if isinstance(source, Picture):
+        return source
+    return from_array(source) if isinstance(source, np.ndarray) else read_picture(source)
+
+
 def _enlarge(image: Tensor, side: int) -> Tensor:
     """A picture (1, 3, R, R) at side x side pixels."""
     if image.shape[-1] == side:
@@ -209,16 +216,15 @@ class EditSession:
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
-    def set_image(self, source: str | os.PathLike[str] | NDArray[np.uint8] | Picture) -> list[str]:
-        """Take a picture; returns notes for the person. Raises :class:`UserError` when it cannot be used or has no face."""
-        if isinstance(source, Picture):
-            picture = source
-        else:
-            picture = from_array(source) if isinstance(source, np.ndarray) else read_picture(source)
-        face, notes = choose_face(detect_faces(picture.pixels), picture)
-        networks = self.networks
-        size = next(iter(networks.generators.values())).config.resolution
-        framing = refine(picture.pixels, face.framing, lambda image: networks.reconstruction.predict(image.to(self.device)), size)
+    def set_image(self, source: Source, face: Face | Framing | None = None) -> list[str]:
+        """Take a picture; returns notes for the person. Raises :class:`UserError` when it cannot be used or has no face.
+
+        ``face``: one that `data.detect.detect_faces` found in it, or exactly where to look (`data.placing.framing_of_points` makes that
+        of five points); None takes the largest face that is found.
+        """
+        picture = _picture(source)
+        networks, size = self.networks, self._size
+        framing, notes = self._frame(picture, face)
         cut = crop(picture.pixels, framing, size)
         if cut.side < size // 2:
             notes.append(f"The face is small ({cut.side} pixels with hair and neck): the result will be blurred.")
@@ -236,13 +242,39 @@ class EditSession:
             )  # fmt: skip
             with torch.no_grad():
                 inversion = replace(inversion, image=generator.synthesise(inversion.s))
-        side = min(max(cut.side, size), _FINEST) if self.effort.detail else size
-        fine = to_tensor(crop(picture.pixels, framing, side).image).to(self.device)
+        fine = self._finely(picture, framing)
         # Not T(s): the code of a photograph or of somebody's drawing is none of those that T has learned to read.
         params = networks.reconstruction.predict(fine)
         self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params))
         self._values, self._heads = {}, {}
         return [*picture.notes, *notes]
+
+    def read(self, source: Source, face: Face | Framing | None = None) -> tuple[FaceParams, list[str]]:
+        """The parameters of the face in another picture, and notes for the person; the picture under edit stays. As ``set_image``."""
+        picture = _picture(source)
+        framing, notes = self._frame(picture, face)
+        return self.networks.reconstruction.predict(self._finely(picture, framing)), [*picture.notes, *notes]
+
+    @property
+    def _size(self) -> int:
+        """R: pixels of the generators' pictures."""
+        return next(iter(self.networks.generators.values())).config.resolution
+
+    def _frame(self, picture: Picture, face: Face | Framing | None) -> tuple[Framing, list[str]]:
+        """Where to cut the head out, and notes."""
+        if isinstance(face, Framing):
+            return face, []  # a person's word stands
+        notes: list[str] = []
+        if face is None:
+            face, notes = choose_face(detect_faces(picture.pixels), picture)
+        reconstruction = self.networks.reconstruction
+        return refine(picture.pixels, face.framing, lambda image: reconstruction.predict(image.to(self.device)), self._size), notes
+
+    def _finely(self, picture: Picture, framing: Framing) -> Tensor:
+        """(1, 3, D, D): the head as it is cut out, at the picture's own resolution where its detail is carried."""
+        cut = crop(picture.pixels, framing, self._size)
+        side = min(max(cut.side, self._size), _FINEST) if self.effort.detail else self._size
+        return to_tensor(crop(picture.pixels, framing, side).image).to(self.device)
 
     def memory(self) -> Memory:
         """Everything found out about the picture, so that :meth:`recall` need not find it out again; the picture itself is not in it."""
@@ -311,6 +343,16 @@ class EditSession:
         return self._subject.domain
 
     @property
+    def cut(self) -> Crop:
+        """Where in the picture the head was cut out."""
+        return self._subject.cut
+
+    @property
+    def generator(self) -> Generator:
+        """The generator that edits the picture: its domain's, or a copy tuned to it."""
+        return self._subject.generator
+
+    @property
     def params(self) -> FaceParams:
         """The parameters read from the picture."""
         return self._subject.params
@@ -355,6 +397,13 @@ class EditSession:
         if not commands:
             return inversion.image
         return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, passes))
+
+    @torch.no_grad()
+    def edited_code(self) -> Tensor:
+        """(1, S): the style code under the controls set so far; any generator fine-tuned from ours understands it."""
+        commands = self._commands()
+        code = self._subject.inversion.s
+        return self.networks.rig.move(code, commands, self.effort.passes) if commands else code
 
     @torch.no_grad()
     def _edited(self, photograph: Tensor, passes: int) -> Tensor:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from crossrig.errors import UserError
-from crossrig.studio.clips import check_clip, path_of, write_clip
+from crossrig.studio.clips import MOST_PREVIEWED, check_clip, path_of, preview_rate, write_clip
 from crossrig.studio.protocol import Keyframe, MakeClip
 
 KEYS = (Keyframe(0.0, {"yaw": -10.0}), Keyframe(1.0, {"yaw": 10.0, "smile": 1.0}), Keyframe(2.0, {}))
@@ -54,6 +54,12 @@ def test_clips_that_cannot_be_made_are_refused(change: dict[str, Any], sentence:
     check_clip(WISH)
     with pytest.raises(UserError, match=sentence):
         check_clip(replace(WISH, **change))
+
+
+def test_previews_have_few_frames() -> None:
+    assert preview_rate(KEYS) == 10
+    long = (KEYS[0], Keyframe(20.0, {}))
+    assert len(path_of(long, "linear", preview_rate(long), {"yaw": 0.0})) == MOST_PREVIEWED
 
 
 def frames() -> Iterator[np.ndarray]:

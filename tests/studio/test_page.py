@@ -180,16 +180,140 @@ def test_work_is_found_again(page: Page) -> None:
     assert page.locator("#history li").count() == 2
 
 
-def test_a_picture_of_ones_own_and_one_without_a_face(page: Page, tmp_path: Path) -> None:
-    Image.fromarray(np.full((90, 90, 3), 90, np.uint8)).save(tmp_path / "grey.png")
+def test_a_picture_of_ones_own(page: Page, tmp_path: Path) -> None:
     Image.fromarray(EXAMPLES["astronaut"].load().pixels).save(tmp_path / "me.png")
     page.select_option("#domain", "human")
-    page.set_input_files("#file", tmp_path / "grey.png")
-    page.get_by_text("no face was found").wait_for()
-    assert not page.locator("#working").is_visible()
     page.set_input_files("#file", tmp_path / "me.png")
     page.wait_for_selector("body[data-mode=edit]")
     assert page.locator("#picture-name").inner_text() == "me.png"
+
+
+def test_a_face_that_is_not_found_is_placed_by_hand(page: Page, tmp_path: Path) -> None:
+    Image.fromarray(np.full((90, 90, 3), 90, np.uint8)).save(tmp_path / "grey.png")
+    page.select_option("#domain", "human")
+    page.set_input_files("#file", tmp_path / "grey.png")
+    page.get_by_text("grey.png: no face was found").wait_for()
+    until(page, "document.querySelector('#faces-canvas').width === 90")
+    assert not page.locator("#working").is_visible()
+    knobs = page.locator("#faces-layer .knob")
+    assert knobs.count() == 5
+    nose = knobs.nth(2)
+    before = nose.bounding_box()
+    nose.focus()
+    page.keyboard.press("Shift+ArrowDown")
+    assert nose.bounding_box()["y"] > before["y"] + 2
+    box = page.locator("#faces-picture").bounding_box()
+    mouth = knobs.nth(3).bounding_box()
+    page.mouse.move(mouth["x"] + 13, mouth["y"] + 13)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.45 * box["width"], box["y"] + 0.1 * box["height"], steps=4)
+    page.mouse.up()
+    page.mouse.move(*(knobs.nth(4).bounding_box()[side] + 13 for side in ("x", "y")))
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.55 * box["width"], box["y"] + 0.1 * box["height"], steps=4)
+    page.mouse.up()
+    page.get_by_role("button", name="Edit the face here").click()
+    page.get_by_text("The eyes must lie above the mouth").wait_for()  # and the points can be moved on
+    for number in (3, 4):
+        knobs.nth(number).focus()
+        for _ in range(18):
+            page.keyboard.press("Shift+ArrowDown")
+    page.get_by_role("button", name="Edit the face here").click()
+    page.wait_for_selector("body[data-mode=edit]")
+    assert not page.locator("#faces-box").is_visible()
+
+
+def test_one_of_several_faces_is_picked(page: Page, tmp_path: Path) -> None:
+    astronaut = EXAMPLES["astronaut"].load().pixels
+    two = np.concatenate([astronaut, np.asarray(Image.fromarray(astronaut).resize((640, 640)))[:512]], axis=1)
+    Image.fromarray(two).save(tmp_path / "two.png")
+    page.select_option("#domain", "human")
+    page.set_input_files("#file", tmp_path / "two.png")
+    page.get_by_text("the largest is taken unless you pick another").wait_for()
+    until(page, "document.querySelectorAll('#faces-layer .face-frame').length === 2")
+    assert page.get_by_label("Face 1, the largest").is_checked()
+    page.get_by_label("Face 1, the largest").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.get_by_label("Face 2").is_checked()
+    page.keyboard.press("Escape")
+    assert not page.locator("#faces-box").is_visible()
+    page.set_input_files("#file", tmp_path / "two.png")
+    page.locator("#faces-layer .face-frame").nth(1).click()
+    page.get_by_role("button", name="Edit this face").click()
+    page.wait_for_selector("body[data-mode=edit]")
+
+
+def test_handles_on_the_face(page: Page) -> None:
+    open_example(page)
+    page.keyboard.press("l")
+    chin = page.get_by_role("button", name="Chin. The arrow keys move it.")
+    chin.wait_for()
+    box, picture_box = chin.bounding_box(), page.locator("#result").bounding_box()
+    assert picture_box["y"] < box["y"] < picture_box["y"] + picture_box["height"]
+    page.mouse.move(box["x"] + 13, box["y"] + 13)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 13, box["y"] + 45, steps=5)
+    page.mouse.up()
+    page.wait_for_selector("[data-control=jawOpen].set")
+    until(page, "document.querySelectorAll('#history li').length === 2")
+    page.select_option("#handles-follow", "shape")
+    page.get_by_role("button", name="Jaw on the left").focus()
+    page.keyboard.press("Shift+ArrowLeft")
+    page.wait_for_selector("[data-control=jawWidth].set", state="attached")
+    page.keyboard.press("l")
+    assert not chin.is_visible()
+
+
+def test_the_edit_in_every_domain(page: Page) -> None:
+    open_example(page)
+    page.keyboard.press("d")
+    until(page, "document.querySelector('#blend-picture').dataset.revision && document.querySelector('#domain-1').dataset.revision")
+    middle = picture(page, "blend-picture")
+    page.locator("#blend-share").focus()
+    page.keyboard.press("End")
+    assert page.locator("#blend-share").get_attribute("aria-valuetext") is not None
+    end = time.monotonic() + WAIT / 1000
+    while not np.array_equal(picture(page, "blend-picture"), picture(page, "domain-1")):
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+    assert not np.array_equal(picture(page, "blend-picture"), middle)
+    page.keyboard.press("Escape")
+    assert not page.locator("#domain-view").is_visible()
+
+
+def test_a_group_is_locked(page: Page) -> None:
+    open_example(page)
+    page.locator("#control-jawOpen").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("[data-control=jawOpen].set")
+    key = page.get_by_role("button", name="Lock Expression")
+    key.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".group.locked [data-lock=expression][aria-pressed=true]")
+    page.get_by_role("button", name="Surprise").click()
+    page.locator("#control-yaw").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("[data-control=yaw].set")
+    page.locator("#reset").click()
+    page.wait_for_selector("[data-control=yaw]:not(.set)")
+    assert value(page, "jawOpen") == "100\u202f%"
+    key.click()
+    page.wait_for_selector("[data-lock=expression][aria-pressed=false]")
+    page.locator("#reset").click()
+    until(page, "document.querySelectorAll('.slider.set').length === 0")
+
+
+def test_the_light_of_another_picture(page: Page, tmp_path: Path) -> None:
+    open_example(page)
+    Image.fromarray(EXAMPLES["drawing"].load().pixels).save(tmp_path / "other.png")
+    page.locator(".group:has([data-lock=illumination]) > summary").click()
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Take the light of another picture").click()
+    chooser.value.set_files(tmp_path / "other.png")
+    page.wait_for_selector("#history li:nth-child(2) [title='Light of other.png']")
+    assert not page.locator("#working").is_visible()
+    page.keyboard.press("Control+z")
+    page.wait_for_selector("#history li:nth-child(1) [aria-current]")
 
 
 def test_a_clip(page: Page) -> None:
@@ -202,6 +326,17 @@ def test_a_clip(page: Page) -> None:
     for second, field in (("0.2", 1), ("0.4", 2)):
         page.locator("#keyframes input").nth(field).fill(second)
         page.keyboard.press("Tab")
+    page.locator("#preview-clip").click()
+    page.wait_for_selector("#preview-box[open]")
+    until(page, "document.querySelector('#preview-at').value > 0")  # it plays
+    page.get_by_role("button", name="Pause").click()
+    page.locator("#preview-at").focus()
+    page.keyboard.press("Home")
+    first = picture(page, "preview-canvas")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert np.abs(picture(page, "preview-canvas") - first).mean() > 0.1
+    page.keyboard.press("Escape")
     with page.expect_download() as download:
         page.locator("#make-clip").click()
     with zipfile.ZipFile(download.value.path()) as archive:

@@ -25,6 +25,7 @@ def test_titles_are_different_within_a_group_and_no_code() -> None:
     assert len({(info.group, info.title) for info in infos}) == len(infos)
     assert title_of("mouthSmileLeft") == "Mouth smile, left"
     assert title_of("shape.0") == "Shape 1"
+    assert title_of("illumination.26") == "Light 27"
     assert all(info.title[0].isupper() and "." not in info.title for info in infos)
 
 

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> ProjectFolder:
     history.add("Smile", {"smile": 0.5})
     history.add("Turn", {"smile": 0.5, "yaw": 3.0})
     history.undo()
-    folder.write_history(history, {"smile": 0.75})
+    folder.write_history(history, {"smile": 0.75}, ("pose", "shape"))
     return folder
 
 
@@ -62,6 +62,7 @@ def test_what_was_written_is_read(folder: ProjectFolder) -> None:
     assert [step.label for step in project.history.steps] == ["Original", "Smile", "Turn"]
     assert project.history.current.label == "Smile"
     assert project.values == {"smile": 0.75}
+    assert project.locked == ("pose", "shape")
 
 
 def test_the_secret_is_not_in_the_path(folder: ProjectFolder) -> None:
@@ -88,6 +89,7 @@ def test_through_a_zip_and_back(folder: ProjectFolder, tmp_path: Path) -> None:
         ({"project_json": b"{}"}, "lacks the field"),
         ({"project_json": json.dumps({"format": 9, "name": "x", "networks": "", "notes": []}).encode()}, "format 9"),
         ({"history_jsonl": b'{"position": 0, "last_number": 0, "values": {}}\n'}, "no steps"),
+        ({"history_jsonl": b'{"position": 0, "last_number": 0, "values": {}, "locked": ["hair"]}\n' + STEP}, "must be pose or"),
         ({"history_jsonl": b'{"position": 5, "last_number": 0, "values": {}}\n' + STEP}, "no step 5"),
         ({"history_jsonl": b'{"position": 0, "last_number": 0, "values": {"smlie": 1}}\n' + STEP}, "smlie"),
         ({"history_jsonl": b'{"position": 0, "last_number": 0, "values": {"yaw": 400}}\n' + STEP}, "yaw"),

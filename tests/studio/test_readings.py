@@ -12,7 +12,7 @@ from crossrig.studio.readings import readings
 
 EXACT = [
     "yaw", "pitch", "roll", "moveX", "moveY", "moveZ", *EXPRESSION_UNITS, "light.azimuth", "light.elevation", "light.strength",
-    "light.ambient", "light.contrast",
+    "light.ambient", "light.contrast", "illumination.0", "illumination.14",
 ]  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -25,24 +26,38 @@ from crossrig.studio.protocol import (
     ApplyLook,
     Cancel,
     ClearControls,
+    ClipPreviewed,
     ClipReady,
+    Copied,
+    DragHandle,
     Edited,
+    FacesFound,
     GoTo,
+    Handles,
     Keyframe,
+    Lock,
     MakeClip,
     Meters,
     Opened,
+    PickFace,
+    PlaceFace,
+    Point,
+    PreviewClip,
     Problem,
     Redo,
     Reset,
     Saved,
     SetControls,
     Show,
+    ShowDomains,
+    ShowHandles,
     Stopped,
     Undo,
     UseExample,
+    UseLook,
 )
 from crossrig.studio.sessions import Sessions
+from crossrig.studio.worker import Urgency
 
 #: `Studio` and `running` of conftest.py, which cannot be imported.
 Studio = Any
@@ -105,6 +120,9 @@ def test_from_an_example_to_a_saved_edit(studio: Studio) -> None:
         assert headers["content-disposition"] == "attachment; filename*=UTF-8''astronaut-edited.png"
         status, mesh, _ = studio.request("GET", "/face.obj", session=page.welcome.session)
         assert (status, mesh.count(b"\nf ") > 1000) == (200, True)
+        status, mesh, headers = studio.request("GET", "/face.glb", session=page.welcome.session)
+        assert (status, mesh[:4], headers["content-type"]) == (200, b"glTF", "model/gltf-binary")
+        assert studio.request("GET", "/face.stl", session=page.welcome.session)[0] == 404
         packet = Image.open(io.BytesIO(content)).info["xmp"].decode()
         assert "compositeWithTrainedAlgorithmicMedia" in packet
         assert "yaw" in packet
@@ -169,6 +187,125 @@ def test_undo_redo_and_the_history(studio: Studio) -> None:
         reset = page.wait_for(Edited)
         assert reset.values == {}
         assert not reset.can_redo  # a new step after an undo replaces what came after
+
+
+def test_a_locked_attribute_stays(studio: Studio) -> None:
+    with studio.talk() as page:
+        page.open_example()
+        page.wait_for(Edited)
+        page.say(SetControls({"smile": 0.5, "yaw": 10.0}, True))
+        page.wait_for(Edited)
+        page.say(Lock("expression", True))
+        assert page.wait_for(Edited).locked == ("expression",)
+        for message in (ApplyLook("surprise"), UseLook("mine", {"jawOpen": 0.4}), Reset()):
+            page.say(message)
+            edited = page.wait_for(Edited)
+            assert edited.values["smile"] == 0.5
+            assert "jawOpen" not in edited.values
+        assert "yaw" not in edited.values
+        page.say(UseLook("mine", {"jawOpen": 4.0}))
+        assert "jawOpen" in page.wait_for(Problem).sentence
+        page.wait_for(Saved)
+        with studio.talk(page.welcome.session) as again:
+            assert again.wait_for(Edited).locked == ("expression",)
+        page.say(Lock("expression", False))
+        page.wait_for(Edited)
+        page.say(ApplyLook("surprise"))
+        assert "smile" not in page.wait_for(Edited).values
+
+
+def test_an_attribute_of_another_picture(studio: Studio, studio_networks: Networks) -> None:
+    other = EXAMPLES["drawing"].load()
+    wanted, _ = EditSession("auto", networks=studio_networks).read(other)
+    with studio.talk() as page:
+        page.open_example()
+        page.say(SetControls({"light.azimuth": 30.0, "smile": 0.5}, True))
+        page.wait_for(Edited, lambda message: bool(message.values))
+        session = page.welcome.session
+        status, _, _ = studio.request("POST", "/attribute/illumination", png(other.pixels), session, X_Crossrig_Name="other.png")
+        assert status == 204
+        assert page.wait_for(Copied).attribute == "illumination"
+        edited = page.wait_for(Edited)
+        assert edited.entries[-1].label == "Light of other.png"
+        assert edited.values["smile"] == 0.5
+        assert "light.azimuth" not in edited.values
+        assert edited.values["illumination.4"] == pytest.approx(float(wanted.illumination[0, 4]), abs=1e-5)
+        page.say(Undo())
+        assert page.wait_for(Edited).values == {"light.azimuth": 30.0, "smile": 0.5}
+        page.say(Lock("illumination", True))
+        page.wait_for(Edited)
+        for path, body, sentence in (
+            ("illumination", png(other.pixels), "Light is locked"),
+            ("pose", b"no picture", "is not a picture that can be read"),
+            ("hair", png(other.pixels), "The attribute must be pose, expression"),
+        ):
+            status, content, _ = studio.request("POST", f"/attribute/{path}", body, session)
+            assert (status, sentence in content.decode()) == (400, True)
+        assert studio.request("POST", "/attribute/pose", png(np.full((90, 90, 3), 90, np.uint8)), session)[0] == 204
+        assert "no face was found" in page.wait_for(Problem).sentence
+        assert studio.request("POST", "/attribute/pose", png(other.pixels))[0] == 422  # nobody's
+    with studio.talk() as page:
+        status, content, _ = studio.request("POST", "/attribute/pose", png(other.pixels), page.welcome.session)
+        assert (status, "no picture yet" in content.decode()) == (400, True)
+
+
+def test_the_edit_in_every_domain(studio: Studio, studio_networks: Networks) -> None:
+    def shown(page: Any, count: int) -> dict[tuple[str, int], np.ndarray]:
+        found: dict[tuple[str, int], np.ndarray] = {}
+        while len(found) < count:
+            heard = page.listen()
+            if isinstance(heard, tuple) and heard[0].kind in ("domain", "blend"):
+                found[heard[0].kind, heard[0].entry] = pixels(heard[1]).astype(int)
+        return found
+
+    with studio.talk() as page:
+        assert page.welcome.domains == ("human", "toon")
+        page.open_example()
+        page.say(SetControls({"yaw": 20.0}, True))
+        page.wait_for(Edited, lambda message: bool(message.values))
+        page.say(ShowDomains(True, "human", "toon", 0.0))
+        first = shown(page, 3)
+        human, toon = first["domain", 0], first["domain", 1]
+        assert np.array_equal(first["blend", 0], human)
+        assert np.abs(human - toon).mean() > 1
+        page.say(ShowDomains(True, "human", "toon", 1.0))
+        assert np.array_equal(shown(page, 1)["blend", 0], toon)
+        page.say(SetControls({"yaw": -20.0}, True))
+        assert np.abs(shown(page, 3)["domain", 1] - toon).mean() > 0
+        for message in (ShowDomains(True, "human", "animal", 0.0), ShowDomains(True, "human", "toon", 1.5)):
+            page.say(message)
+            page.wait_for(Problem)
+        page.say(ShowDomains(False, "", "", 0.0))
+
+
+def test_handles_are_dragged(studio: Studio) -> None:
+    with studio.talk() as page:
+        page.open_example()
+        page.wait_for(Edited)
+        page.say(ShowHandles(True))
+        start = {handle.name: handle for handle in page.wait_for(Handles).handles}
+        chin = start["jaw_8"]
+        assert start["mouth_outer_0"].x < start["mouth_outer_6"].x
+        for step in (1, 2, 3):
+            page.say(DragHandle("jaw_8", chin.x, chin.y + 0.01 * step, "expression", step == 3))
+        edited = page.wait_for(Edited)
+        assert edited.values["jawOpen"] > 0.02
+        assert len(edited.entries) == 2
+        moved = {handle.name: handle for handle in page.wait_for(Handles, lambda message: message.revision == 4).handles}
+        assert moved["jaw_8"].y > chin.y + 0.02
+        # there and back in one drag changes nothing
+        page.say(DragHandle("jaw_8", 0.9, 0.1, "expression", False))
+        page.say(DragHandle("jaw_8", moved["jaw_8"].x, moved["jaw_8"].y, "expression", True))
+        assert page.wait_for(Edited).values == edited.values
+        page.say(DragHandle("jaw_4", 0.1, 0.8, "shape", True))
+        shaped = page.wait_for(Edited).values
+        assert set(edited.values) < set(shaped)
+        assert "jawWidth" in shaped
+        page.say(Show("whole"))
+        whole = {handle.name: handle for handle in page.wait_for(Handles).handles}
+        assert abs(whole["jaw_8"].x - 220 / 512) < 0.15
+        page.say(DragHandle("ear", 0.5, 0.5, "shape", True))
+        assert "no handle" in page.wait_for(Problem).sentence
 
 
 def test_a_key_held_down_is_one_step(studio: Studio) -> None:
@@ -252,9 +389,9 @@ def test_an_upload_is_taken_in_and_bad_ones_are_refused(studio: Studio) -> None:
             assert sentence in content.decode()
             assert content.decode().startswith("me.png: ")
         assert studio.request("POST", "/picture?domain=animal", photo, session)[0] == 400
-        status, _, _ = studio.request("POST", "/picture", png(np.full((90, 90, 3), 90, np.uint8)), session)
+        status, _, _ = studio.request("POST", "/picture", png(np.full((90, 90, 3), 90, np.uint8)), session, X_Crossrig_Name="grey.png")
         assert status == 204
-        assert "no face was found" in page.wait_for(Problem).sentence
+        assert "grey.png: no face was found" in page.wait_for(FacesFound).sentence
         status, _, _ = studio.request("POST", "/picture?domain=human", photo, session, X_Crossrig_Name="..%2F..%2Fme%20%C3%A9.png")
         assert status == 204
         assert page.wait_for(Opened).name == "me é.png"
@@ -266,6 +403,58 @@ def test_pictures_that_unpack_to_too_much_are_refused(studio: Studio) -> None:
         status, content, _ = studio.request("POST", "/picture", bomb, page.welcome.session)
     assert status == 400
     assert "million pixels" in content.decode()
+
+
+def test_of_several_faces_a_person_picks_one(studio: Studio) -> None:
+    astronaut = EXAMPLES["astronaut"].load().pixels
+    two = np.concatenate([astronaut, cv2.resize(astronaut, (640, 640))[:512]], axis=1)
+    with studio.talk() as page:
+        assert studio.request("POST", "/picture?domain=human", png(two), page.welcome.session)[0] == 204
+        question = page.wait_for(FacesFound)
+        assert question.sentence == "2 faces were found; the largest is taken unless you pick another."
+        larger, smaller = question.faces
+        assert smaller.right < 0.45 < larger.left < larger.right
+        _, shown = page.wait_for_frame("faces")
+        assert pixels(shown).shape == (512, 1152, 3)
+        page.say(PickFace(2))
+        assert "2 faces to pick from" in page.wait_for(Problem).sentence
+        with studio.talk(page.welcome.session) as other:  # a page that comes later is asked, too
+            assert other.wait_for(FacesFound) == question
+        page.say(PickFace(1))
+        page.wait_for(Opened)
+        assert studio.sessions.find(page.welcome.session).cut.left < 400
+        page.say(PickFace(0))
+        assert "waits for a face" in page.wait_for(Problem).sentence
+
+
+def test_a_person_may_be_asked_about_a_single_face(studio: Studio) -> None:
+    photo = png(EXAMPLES["astronaut"].load().pixels)
+    with studio.talk() as page:
+        assert studio.request("POST", "/picture?domain=human&ask=face", photo, page.welcome.session)[0] == 204
+        question = page.wait_for(FacesFound)
+        assert question.sentence.startswith("One face was found")
+        assert len(question.faces) == 1
+        page.say(PickFace(0))
+        page.wait_for(Opened)
+
+
+def test_where_no_face_is_found_a_person_places_it(studio: Studio) -> None:
+    grey = png(np.full((200, 200, 3), 90, np.uint8))
+    points = tuple(Point(x, y) for x, y in ((0.4, 0.4), (0.6, 0.4), (0.5, 0.5), (0.42, 0.62), (0.58, 0.62)))
+    with studio.talk() as page:
+        page.say(PlaceFace(points))
+        assert "waits for a face" in page.wait_for(Problem).sentence
+        for answer in (Cancel(), PlaceFace(points)):
+            assert studio.request("POST", "/picture?domain=human", grey, page.welcome.session)[0] == 204
+            assert page.wait_for(FacesFound).faces == ()
+            page.say(PlaceFace(points[:3]))
+            assert "five points" in page.wait_for(Problem).sentence
+            page.say(PlaceFace((*points[:4], Point(1.5, 0.5))))
+            assert "must lie in the picture" in page.wait_for(Problem).sentence
+            page.say(answer)
+            page.wait_for(Stopped if answer == Cancel() else Opened)
+        cut = studio.sessions.find(page.welcome.session).cut
+        assert 60 < cut.framing.x < 140
 
 
 def test_taking_in_can_be_stopped(studio: Studio) -> None:
@@ -295,6 +484,16 @@ def test_work_survives_the_end_of_the_program(studio: Studio, studio_networks: N
         assert np.array_equal(pixels(before), pixels(after))
         page.say(Undo())
         assert page.wait_for(Edited).values == {"smile": 0.6, "yaw": 8.0}
+
+
+def test_work_is_kept_although_the_hand_never_rests(studio: Studio) -> None:
+    with studio.talk() as page:
+        page.open_example()
+        with occupied(studio, page.welcome.session) as editor:
+            editor.receive(SetControls({"yaw": 14.0}, False))
+            now = time.monotonic()
+            assert editor.next_step(now).urgency == Urgency.PREVIEW
+            assert editor.next_step(now + 0.8).urgency == Urgency.OVERDUE
 
 
 def test_a_project_file_gives_the_same_pixels(studio: Studio) -> None:
@@ -334,6 +533,17 @@ def test_clips(studio: Studio) -> None:
             first, last = (pixels(archive.read(name)) for name in (archive.namelist()[0], archive.namelist()[-1]))
         assert np.abs(first.astype(int) - last).mean() > 1
         page.say(MakeClip(keyframes[:1], "smooth", 6, "png"))
+        assert "two keyframes" in page.wait_for(Problem).sentence
+        page.say(PreviewClip(keyframes, "smooth"))
+        shown = []
+        while not shown or shown[-1].entry < 5:
+            frame, content = page.wait_for_frame("clip", refined=False)
+            assert pixels(content).shape == (32, 32, 3)
+            shown.append(frame)
+        assert [frame.entry for frame in shown] == list(range(6))
+        if not any(isinstance(said, ClipPreviewed) for said in page.said):
+            page.wait_for(ClipPreviewed)
+        page.say(PreviewClip(keyframes[:1], "smooth"))
         assert "two keyframes" in page.wait_for(Problem).sentence
         with occupied(studio, page.welcome.session):
             page.say(MakeClip(keyframes, "smooth", 6, "gif"))

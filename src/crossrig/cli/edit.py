@@ -7,10 +7,19 @@ import json
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crossrig.cli.parser import add, add_common, at_least, check_device, parse_settings, show_progress
 from crossrig.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from crossrig.data.align import Framing
+    from crossrig.data.detect import Face
+    from crossrig.data.pictures import Picture
+    from crossrig.face3d.model import FaceModel
 
 
 def edit_command(commands: Any) -> None:
@@ -25,6 +34,11 @@ def edit_command(commands: Any) -> None:
         help="whose generator edits it; auto tries all and takes the one that comes nearest (default: auto)",
     )  # fmt: skip
     parser.add_argument("--model", metavar="NAME", help="edit with a generator of your own that `crossrig rig` has rigged")
+    parser.add_argument(
+        "--points", metavar="X,Y,...",
+        help="where the face is, when it is not found: both eyes, tip of the nose, both corners of the mouth, in pixels",
+    )  # fmt: skip
+    parser.add_argument("--face", type=int, metavar="N", help="which of several faces, counted from the largest (default: 1)")
     for angle, meaning in (("yaw", "to the face's own left"), ("pitch", "up"), ("roll", "counter-clockwise")):
         parser.add_argument(f"--{angle}", type=float, metavar="DEGREES", help=f"turn the head: positive is {meaning}")
     parser.add_argument(
@@ -42,6 +56,7 @@ def _edit(options: argparse.Namespace) -> None:
     from crossrig import models
     from crossrig.data.metadata import DigitalSource, check_destination, save_picture
     from crossrig.data.pictures import read_picture
+    from crossrig.data.placing import read_points
     from crossrig.face3d import controls
     from crossrig.session import EditSession, Effort, Networks
     from crossrig.sheets import contact_sheet
@@ -58,6 +73,9 @@ def _edit(options: argparse.Namespace) -> None:
     picture = read_picture(options.picture)
     for name, value in values.items():  # before the slow part
         controls.check_value(name, value)
+    if options.points is not None and options.face is not None:
+        raise UserError("--points says where the face is, so --face is not needed; leave one of them out.")
+    points = None if options.points is None else read_points(options.points)
     device = check_device(options.device)
     effort = Effort()
     effort = Effort(
@@ -73,7 +91,7 @@ def _edit(options: argparse.Namespace) -> None:
         networks = Networks.of_model(models.load(options.model), device)
     keep_freed_memory()
     session = EditSession(options.domain, device, networks, effort, None if options.json else show_progress)
-    notes = session.set_image(picture)
+    notes = session.set_image(picture, _face_wanted(picture, points, options.face, session.networks.model))
     session.edit(values)
     edited = session.render()
     judgement = session.judged() if options.json else None
@@ -98,6 +116,26 @@ def _edit(options: argparse.Namespace) -> None:
     print(options.output)
     if options.sheet:
         print(sheet)
+
+
+def _face_wanted(picture: Picture, points: NDArray[np.float64] | None, number: int | None, model: FaceModel) -> Face | Framing | None:
+    """The face that the options ask for; None where they do not say."""
+    from crossrig.data.detect import detect_faces
+    from crossrig.data.placing import framing_of_points
+
+    if points is not None:
+        height, width = picture.pixels.shape[:2]
+        if (points < 0).any() or (points > (width, height)).any():
+            raise UserError(f"--points lie outside the picture, which is {width} x {height} pixels.")
+        return framing_of_points(points, model)
+    if number is None:
+        return None
+    faces = detect_faces(picture.pixels)
+    if not faces:
+        return None  # and the session says so
+    if not 1 <= number <= len(faces):
+        raise UserError(f"--face must be at most {len(faces)}, the number of faces that were found, and at least 1, not {number}.")
+    return faces[number - 1]
 
 
 def studio_command(commands: Any) -> None:

@@ -137,7 +137,8 @@ def choose_face(faces: Sequence[Face], picture: Picture) -> tuple[Face, list[str
     """The largest face and notes for the person; :class:`UserError` when there is none."""
     if not faces:
         raise UserError(
-            f"{picture.name}: no face was found; use a picture with one large, upright face that is turned to the viewer."
+            f"{picture.name}: no face was found; use a picture with one large, upright face that is turned to the viewer, "
+            "or place five points on it by hand."
         )
     largest = max(faces, key=lambda face: face.framing.half)
     notes = [f"{len(faces)} faces were found; the largest is taken."] if len(faces) > 1 else []

@@ -314,6 +314,11 @@ def _raw_controls() -> list[_Entry]:
             meaning = f"component {index} of the {block} basis"
             control = Control(f"{block}.{index}", -5.0, 5.0, "sd", meaning, block, True)
             found.append((control, _Component(block, index, 1.0, added=True)))
+    for index in range(BLOCKS["illumination"]):
+        harmonic, channel = divmod(index, 3)
+        meaning = f"harmonic {harmonic} of the light, in {('red', 'green', 'blue')[channel]}"
+        control = Control(f"illumination.{index}", -12.0, 12.0, "radiance", meaning, "illumination", False)
+        found.append((control, _Component("illumination", index, 1.0, added=False)))
     return found
 
 

@@ -25,26 +25,40 @@ LONGEST = 20.0
 """Seconds."""
 MOST_FRAMES = 600
 
+PREVIEW_RATE = 10.0
+"""Frames a second of a preview, or fewer where it would have more than:"""
+MOST_PREVIEWED = 100
+
 ENDINGS: Mapping[ClipFormat, str] = {"mp4": ".mp4", "gif": ".gif", "png": ".zip"}
 
 
 def check_clip(wish: MakeClip) -> None:
     """Raises UserError for a clip that cannot be made."""
-    times = [frame.at for frame in wish.keyframes]
+    check_keyframes(wish.keyframes)
+    if not 1 <= wish.frames_per_second <= 30:
+        raise UserError(f"A clip has 1 to 30 frames a second, not {wish.frames_per_second}.")
+
+
+def check_keyframes(keyframes: Sequence[Keyframe]) -> None:
+    """Raises UserError for keyframes that make no clip."""
+    times = [frame.at for frame in keyframes]
     if len(times) < 2:
         raise UserError("A clip needs two keyframes at least; set controls and add them one after the other.")
     if times[0] != 0 or any(later <= earlier for earlier, later in itertools.pairwise(times)):
         raise UserError("The keyframes of a clip start at 0 and follow one another in time.")
     if times[-1] > LONGEST:
         raise UserError(f"A clip may last {LONGEST:g} seconds, not {times[-1]:g}.")
-    if not 1 <= wish.frames_per_second <= 30:
-        raise UserError(f"A clip has 1 to 30 frames a second, not {wish.frames_per_second}.")
-    for frame in wish.keyframes:
+    for frame in keyframes:
         for name, value in frame.values.items():
             check_value(name, value)
 
 
-def path_of(keyframes: Sequence[Keyframe], easing: Easing, rate: int, rest: Mapping[str, float]) -> list[dict[str, float]]:
+def preview_rate(keyframes: Sequence[Keyframe]) -> float:
+    """Frames a second at which a clip is shown before it is made."""
+    return min(PREVIEW_RATE, (MOST_PREVIEWED - 1) / keyframes[-1].at)
+
+
+def path_of(keyframes: Sequence[Keyframe], easing: Easing, rate: float, rest: Mapping[str, float]) -> list[dict[str, float]]:
     """The controls of every frame; ``rest``: what a control is where a keyframe does not name it. The end is a frame, too."""
     count = min(MOST_FRAMES, max(2, round(keyframes[-1].at * rate) + 1))
     names = list(dict.fromkeys(name for frame in keyframes for name in frame.values))

@@ -16,7 +16,7 @@ import uvicorn
 from crossrig.errors import UserError
 from crossrig.session import Effort, Networks
 from crossrig.studio.guard import LOOPBACK, Policy
-from crossrig.studio.server import make_app
+from crossrig.studio.server import make_app, server_config
 from crossrig.studio.sessions import Sessions
 from crossrig.train.memory import keep_freed_memory
 
@@ -62,13 +62,9 @@ def run(settings: Settings) -> None:
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")
     print(f"The studio is at {address}\nWork is kept in {folder}\nStop it with Ctrl-C.", flush=True)
-    config = uvicorn.Config(
-        app, log_level="warning", ws="websockets-sansio", ws_max_size=1 << 17, server_header=False, timeout_graceful_shutdown=2,
-        access_log=False, proxy_headers=False,
-    )  # fmt: skip
     if settings.browser:
         threading.Timer(0.5, webbrowser.open, (address,)).start()
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(server_config(app)).run(sockets=[listening])
 
 
 def _listen(host: str, port: int | None) -> socket.socket:

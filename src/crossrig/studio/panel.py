@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
+from crossrig.errors import UserError
 from crossrig.evaluation.controls import shipped_figures
 from crossrig.face3d.blocks import EXPRESSION_UNITS
 from crossrig.face3d.controls import CONTROLS, EXPRESSIONS, Control
 from crossrig.face3d.params import FaceParams
-from crossrig.studio.protocol import ControlInfo, LookInfo
+from crossrig.studio.protocol import Attribute, ControlInfo, LookInfo
 
 GROUPS: Mapping[str, str] = {
     "pose": "Pose", "expression": "Expression", "shape": "Face shape", "albedo": "Skin", "illumination": "Light",
@@ -18,6 +20,8 @@ GROUPS: Mapping[str, str] = {
 """Attribute -> title of its group."""
 COMPONENTS = "Components"
 """The group of the numbered components of the bases."""
+NUMBERED: Mapping[str, str] = {"shape": "Shape", "albedo": "Skin", "illumination": "Light"}
+"""Attribute -> what its components are called."""
 
 _TITLES: Mapping[str, str] = {
     "yaw": "Turn left or right", "pitch": "Nod", "roll": "Tilt", "moveX": "Move sideways", "moveY": "Move up", "moveZ": "Move closer",
@@ -46,8 +50,8 @@ def title_of(name: str) -> str:
     """`mouthSmileLeft` -> `Mouth smile, left`."""
     if name in _TITLES:
         return _TITLES[name]
-    if (numbered := re.fullmatch(r"(shape|albedo)\.(\d+)", name)) is not None:
-        return f"{'Shape' if numbered[1] == 'shape' else 'Skin'} {int(numbered[2]) + 1}"
+    if (numbered := re.fullmatch(r"(shape|albedo|illumination)\.(\d+)", name)) is not None:
+        return f"{NUMBERED[numbered[1]]} {int(numbered[2]) + 1}"
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     return re.sub(r" (left|right)$", r", \1", words).capitalize()
 
@@ -65,14 +69,14 @@ def panel() -> tuple[ControlInfo, ...]:
 
 
 def _info(control: Control, weak: bool) -> ControlInfo:
-    numbered = "." in control.name and control.name.split(".")[0] in ("shape", "albedo")
+    numbered = "." in control.name and control.name.split(".")[0] in NUMBERED
     group = COMPONENTS if numbered else GROUPS[control.attribute]
     meaning = control.meaning
     if control.name in EXPRESSION_UNITS:
         meaning = f"{title_of(control.name)} (ARKit face unit {control.name})"
     return ControlInfo(
         control.name, title_of(control.name), group, _section(control, numbered), control.minimum, control.maximum, control.unit,
-        meaning[:1].upper() + meaning[1:], control.relative, weak,
+        meaning[:1].upper() + meaning[1:], control.relative, weak, cast(Attribute, control.attribute),
     )  # fmt: skip
 
 
@@ -158,6 +162,13 @@ LOOKS: Mapping[str, Look] = {
     )
 }
 """Name -> preset, in the order in which a person should see them."""
+
+
+def look(name: str) -> Look:
+    """A preset. Raises UserError naming those there are."""
+    if name not in LOOKS:
+        raise UserError(f'There is no preset "{name[:40]}"; the presets are {", ".join(LOOKS)}.')
+    return LOOKS[name]
 
 
 def label_of(names: frozenset[str] | set[str], values: Mapping[str, float]) -> str:

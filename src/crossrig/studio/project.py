@@ -16,7 +16,7 @@ import json
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,12 +28,22 @@ from crossrig.files import replacing, write_text
 from crossrig.session import Memory
 from crossrig.studio import codec
 from crossrig.studio.history import History, Step
+from crossrig.studio.protocol import Attribute
 
 FORMAT = 1
 INFO, PICTURE, MEMORY, HISTORY = "project.json", "picture.png", "memory.safetensors", "history.jsonl"
 #: Name -> most bytes that are read of it.
 FILES: Mapping[str, int] = {INFO: 1 << 16, PICTURE: 64 << 20, MEMORY: 512 << 20, HISTORY: 64 << 20}
 LARGEST_ZIP = 256 << 20
+
+
+@dataclass(frozen=True)
+class Square:
+    """`data.align.Framing` as it is kept: pixels of the picture."""
+
+    x: float
+    y: float
+    half: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Info:
     networks: str
     """Fingerprint of the networks that the memory belongs to."""
     notes: tuple[str, ...]
+    face: Square | None = None
+    """Where the head was cut out, so that another version takes the same face."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ class _Head:
     last_number: int
     values: Mapping[str, float]
     """Controls as they are, which a drag may have moved on since that step."""
+    locked: tuple[Attribute, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,7 @@ class Project:
     memory: Memory
     history: History
     values: dict[str, float]
+    locked: tuple[Attribute, ...]
 
 
 class ProjectFolder:
@@ -86,9 +100,9 @@ class ProjectFolder:
         checkpoint.save(self.path / MEMORY, memory.tensors, {"kind": "memory", "facts": memory.facts})
         write_text(self.path / INFO, json.dumps(codec.plain(info), ensure_ascii=False))
 
-    def write_history(self, history: History, values: Mapping[str, float]) -> None:
+    def write_history(self, history: History, values: Mapping[str, float], locked: Sequence[Attribute] = ()) -> None:
         """Keep the edit."""
-        head = _Head(history.current.number, history.last_number, values)
+        head = _Head(history.current.number, history.last_number, values, tuple(locked))
         lines = [json.dumps(codec.plain(item), allow_nan=False) for item in (head, *history.steps)]
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_text(self.path / HISTORY, "\n".join(lines) + "\n")
@@ -103,8 +117,8 @@ class ProjectFolder:
         facts = header.get("facts")
         if not isinstance(facts, dict):
             raise UserError(f"{MEMORY} of the project is of another kind; open another copy of the project.")
-        history, values = _read_history(self._read(HISTORY) if (self.path / HISTORY).is_file() else b"")
-        return Project(info, picture, Memory(tensors, facts), history, values)
+        edit = _read_history(self._read(HISTORY) if (self.path / HISTORY).is_file() else b"")
+        return Project(info, picture, Memory(tensors, facts), *edit)
 
     def zip(self) -> bytes:
         """The four files in one."""
@@ -142,10 +156,10 @@ class ProjectFolder:
             raise UserError(f"{name} of the project cannot be read ({error.strerror or error}); take the picture anew.") from error
 
 
-def _read_history(content: bytes) -> tuple[History, dict[str, float]]:
+def _read_history(content: bytes) -> tuple[History, dict[str, float], tuple[Attribute, ...]]:
     lines = content.decode("utf-8", "replace").splitlines()
     if not lines:
-        return History(), {}
+        return History(), {}, ()
     head = codec.read(_Head, codec.parse_json(lines[0]), HISTORY)
     steps = [codec.read(Step, codec.parse_json(line), HISTORY) for line in lines[1:]]
     if not steps:
@@ -155,7 +169,7 @@ def _read_history(content: bytes) -> tuple[History, dict[str, float]]:
             check_value(name, value)
     history = History(steps, 0, max(head.last_number, *(step.number for step in steps)))
     history.go_to(head.position)
-    return history, dict(head.values)
+    return history, dict(head.values), head.locked
 
 
 def _unzip(content: bytes) -> dict[str, bytes]:

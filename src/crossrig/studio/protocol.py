@@ -15,12 +15,14 @@ from typing import Any, Literal, TypeAlias
 from crossrig.errors import UserError
 from crossrig.studio import codec
 
-VERSION = 1
+VERSION = 2
 """Goes up when a page of before could misunderstand."""
 
 DomainWish = Literal["auto", "human", "toon"]
 Extent = Literal["face", "whole"]
-FrameKind = Literal["result", "before", "model", "thumb"]
+Attribute = Literal["pose", "expression", "shape", "albedo", "illumination"]
+HandleFollows = Literal["expression", "shape"]
+FrameKind = Literal["result", "before", "model", "thumb", "faces", "clip", "domain", "blend"]
 Easing = Literal["linear", "smooth"]
 ClipFormat = Literal["mp4", "gif", "png"]
 
@@ -44,6 +46,7 @@ class ControlInfo:
     """0 is the face as it was; otherwise the value read from the picture is."""
     weak: bool
     """Measured to have little effect."""
+    attribute: Attribute
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,38 @@ class Meter:
 
 
 @dataclass(frozen=True)
+class Point:
+    """A place in the picture."""
+
+    x: float
+    """Share of the width, from the left: 0 to 1."""
+    y: float
+    """Share of the height, from the top: 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A square in the picture, round a head that was found."""
+
+    left: float
+    """Shares of the width and the height; what leaves the picture is below 0 or above 1."""
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclass(frozen=True)
+class Handle:
+    """A place on the face that can be dragged."""
+
+    name: str
+    title: str
+    x: float
+    """Shares of the width and the height of the picture that is shown, from its left and top."""
+    y: float
+
+
+@dataclass(frozen=True)
 class Keyframe:
     """The controls at a moment of a clip; those not named are as in the picture."""
 
@@ -111,6 +146,21 @@ class UseExample:
 
 
 @dataclass(frozen=True)
+class PickFace:
+    """The answer to `FacesFound`: this one of them."""
+
+    number: int
+    """From 0."""
+
+
+@dataclass(frozen=True)
+class PlaceFace:
+    """The answer to `FacesFound`: it is here. Five points: the eyes, the tip of the nose, the corners of the mouth."""
+
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
 class SetControls:
     """Set controls; those set before keep their values."""
 
@@ -131,6 +181,22 @@ class ApplyLook:
     """Set what a preset sets, instead of what was set of its kind before."""
 
     name: str
+
+
+@dataclass(frozen=True)
+class UseLook:
+    """Set what a look of one's own sets; other controls keep their values."""
+
+    title: str
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Let presets, looks, copies and `Reset` leave an attribute alone, or no longer."""
+
+    attribute: Attribute
+    on: bool
 
 
 @dataclass(frozen=True)
@@ -163,6 +229,38 @@ class Show:
 
 
 @dataclass(frozen=True)
+class ShowDomains:
+    """Show the edit in every domain, and one between two; or no longer."""
+
+    on: bool
+    first: str
+    second: str
+    share: float
+    """Of the second: 0 to 1."""
+
+
+@dataclass(frozen=True)
+class ShowHandles:
+    """Tell where the handles are, now and after every change; or no longer."""
+
+    on: bool
+
+
+@dataclass(frozen=True)
+class DragHandle:
+    """Bring a handle here, as nearly as the controls can."""
+
+    name: str
+    x: float
+    """As in `Handle`."""
+    y: float
+    what: HandleFollows
+    """What follows."""
+    settled: bool
+    """The hand has let go: this is a step of the history."""
+
+
+@dataclass(frozen=True)
 class MakeClip:
     """Make a film of the controls moving from keyframe to keyframe."""
 
@@ -173,13 +271,22 @@ class MakeClip:
 
 
 @dataclass(frozen=True)
+class PreviewClip:
+    """Show the frames of such a film, small and quickly drawn."""
+
+    keyframes: tuple[Keyframe, ...]
+    easing: Easing
+
+
+@dataclass(frozen=True)
 class Cancel:
-    """Stop the slow work that is under way: taking in a picture, or making a clip."""
+    """Stop the slow work that is under way: taking in a picture, or making a clip. Also instead of an answer to `FacesFound`."""
 
 
 ClientMessage: TypeAlias = (
-    Hello | UseExample | SetControls | ClearControls | ApplyLook | Reset | Undo | Redo | GoTo | Show | MakeClip | Cancel
-)
+    Hello | UseExample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset | Undo | Redo | GoTo
+    | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel
+)  # fmt: skip
 
 
 # -- from the server ------------------------------------------------------------------------------------------------
@@ -211,6 +318,15 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class FacesFound:
+    """A person must say which face, or where it is: the picture has several, or none was found. A frame shows the picture."""
+
+    sentence: str
+    faces: tuple[Box, ...]
+    """The largest first."""
+
+
+@dataclass(frozen=True)
 class Opened:
     """There is a picture now."""
 
@@ -235,6 +351,7 @@ class Edited:
     """Number of the step that is shown."""
     can_undo: bool
     can_redo: bool
+    locked: tuple[Attribute, ...]
 
 
 @dataclass(frozen=True)
@@ -249,8 +366,16 @@ class Frame:
     answers: int
     """Number of the `SetControls` (counted from 1) that was the last to be seen."""
     entry: int
-    """The step of the history that a thumb belongs to."""
+    """The step of the history that a thumb belongs to; the number, from 0, of a clip's frame, or of a domain in `Welcome`."""
     media: Literal["image/jpeg", "image/png"]
+
+
+@dataclass(frozen=True)
+class Handles:
+    """Where the handles are."""
+
+    revision: int
+    handles: tuple[Handle, ...]
 
 
 @dataclass(frozen=True)
@@ -269,11 +394,27 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class ClipPreviewed:
+    """All frames of the preview are sent, or on their way."""
+
+    frames: int
+    frames_per_second: float
+
+
+@dataclass(frozen=True)
 class ClipReady:
     """The clip can be fetched."""
 
     name: str
     frames: int
+
+
+@dataclass(frozen=True)
+class Copied:
+    """An attribute of another picture was set."""
+
+    attribute: Attribute
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -288,9 +429,11 @@ class Problem:
     sentence: str
 
 
-ServerMessage: TypeAlias = Welcome | Progress | Opened | Edited | Meters | Saved | ClipReady | Stopped | Problem
+ServerMessage: TypeAlias = (
+    Welcome | Progress | FacesFound | Opened | Edited | Handles | Meters | Saved | ClipPreviewed | ClipReady | Copied | Stopped | Problem
+)  # fmt: skip
 
-PARTS: tuple[type, ...] = (ControlInfo, LookInfo, ExampleInfo, Entry, Meter, Keyframe, Frame)
+PARTS: tuple[type, ...] = (ControlInfo, LookInfo, ExampleInfo, Entry, Meter, Point, Box, Handle, Keyframe, Frame)
 CLIENT: Mapping[str, type] = {kind.__name__: kind for kind in ClientMessage.__args__}
 SERVER: Mapping[str, type] = {kind.__name__: kind for kind in ServerMessage.__args__}
 

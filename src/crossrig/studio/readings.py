@@ -58,7 +58,8 @@ def _light(params: FaceParams) -> dict[str, float]:
     mean = float(bands[0] @ grey)
     directed = float((bands[1:4] @ grey).norm())
     red, blue = max(float(bands[0, 0]), 1e-3), max(float(bands[0, 2]), 1e-3)
-    return {
+    components = {f"illumination.{index}": value for index, value in enumerate(params.illumination[0].tolist())}
+    return components | {
         "light.azimuth": math.degrees(math.atan2(x, z)),
         "light.elevation": math.degrees(math.asin(max(-1.0, min(1.0, y)))),
         "light.strength": mean / UNIFORM_LIGHT,

@@ -12,17 +12,20 @@ from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 from urllib.parse import quote, unquote
 
+import uvicorn
 from fastapi import FastAPI, Header, Query, Request, Response, WebSocket, WebSocketDisconnect
 from starlette.concurrency import run_in_threadpool
 
+from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
-from crossrig.session import DOMAINS
 from crossrig.studio import panel, pictures, protocol
+from crossrig.studio.domain_view import domains_of
 from crossrig.studio.editor import Editor
 from crossrig.studio.examples import EXAMPLES
 from crossrig.studio.guard import Bucket, Guard, Policy
 from crossrig.studio.project import LARGEST_ZIP
 from crossrig.studio.protocol import (
+    Attribute,
     Cancel,
     ClientMessage,
     DomainWish,
@@ -40,6 +43,7 @@ PAGE = Path(__file__).parent / "page"
 _KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _MEDIA = {
     ".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4", ".gif": "image/gif", ".zip": "application/zip", ".obj": "model/obj",
+    ".glb": "model/gltf-binary",
 }  # fmt: skip
 
 MESSAGES_A_SECOND = 240.0
@@ -96,6 +100,14 @@ class Page:
                 await self._socket.send_bytes(protocol.pack_frame(*self._frames.pop(key)))
 
 
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How the application is served, wherever that is."""
+    return uvicorn.Config(
+        app, log_level="warning", ws="websockets-sansio", ws_max_size=1 << 17, server_header=False, timeout_graceful_shutdown=2,
+        access_log=False, proxy_headers=False,
+    )  # fmt: skip
+
+
 def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
     """The application; its sessions' worker runs as long as it does."""
 
@@ -132,21 +144,35 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
         picture = await run_in_threadpool(EXAMPLES[name].load)
         return Response(pictures.to_jpeg(pictures.fitted(picture.pixels, 320), 88), media_type="image/jpeg")
 
+    async def _picture(request: Request, name: str) -> tuple[Picture, bytes]:
+        """A stranger's picture, and it encoded anew."""
+        if not uploads.take():
+            raise UserError(f"More than {UPLOADS_A_MINUTE:g} files were sent within a minute; wait a little.")
+        content = await _body(request, pictures.LARGEST_UPLOAD)
+        async with decoding:
+            return await run_in_threadpool(pictures.take_in, content, _clean(name))
+
     @app.post("/picture")
     async def upload(
         request: Request,
         x_session: SessionHeader,
         x_name: NameHeader = "picture",
         domain: Annotated[str, Query()] = "auto",
+        ask: Annotated[str, Query()] = "",
     ) -> Response:
         editor = _editor(sessions, x_session)
         wish = _domain(domain)
-        if not uploads.take():
-            raise UserError(f"More than {UPLOADS_A_MINUTE:g} files were sent within a minute; wait a little.")
-        content = await _body(request, pictures.LARGEST_UPLOAD)
-        async with decoding:
-            picture, png = await run_in_threadpool(pictures.take_in, content, _clean(x_name))
-        editor.take(picture, png, wish)
+        picture, png = await _picture(request, x_name)
+        editor.take(picture, png, wish, ask == "face")
+        return Response(status_code=204)
+
+    @app.post("/attribute/{attribute}")
+    async def copy(request: Request, attribute: str, x_session: SessionHeader, x_name: NameHeader = "picture") -> Response:
+        editor = _editor(sessions, x_session)
+        if attribute not in get_args(Attribute):
+            raise UserError(f"The attribute must be {', '.join(get_args(Attribute))}.")
+        picture, _ = await _picture(request, x_name)
+        editor.copy(picture, cast(Attribute, attribute))
         return Response(status_code=204)
 
     @app.post("/project")
@@ -176,11 +202,13 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
         content = await asyncio.wrap_future(editor.export(f".{ending}"))
         return _download(content, f"{_stem(editor.name)}-edited.{ending}", f".{ending}")
 
-    @app.get("/face.obj")
-    async def face(x_session: SessionHeader) -> Response:
+    @app.get("/face.{ending}")
+    async def face(ending: str, x_session: SessionHeader) -> Response:
+        if ending not in ("obj", "glb"):
+            return Response("3D faces are saved as obj or glb.", 404)
         editor = _editor(sessions, x_session)
-        content = await asyncio.wrap_future(editor.face())
-        return _download(content, f"{_stem(editor.name)}.obj", ".obj")
+        content = await asyncio.wrap_future(editor.face(f".{ending}"))
+        return _download(content, f"{_stem(editor.name)}.{ending}", f".{ending}")
 
     @app.get("/clip")
     async def clip(x_session: SessionHeader) -> Response:
@@ -234,7 +262,7 @@ async def _greet(socket: WebSocket, page: Page, sessions: Sessions, opened: Buck
         return None
     examples = tuple(example.info for example in EXAMPLES.values())
     looks = tuple(look.info for look in panel.LOOKS.values())
-    domains = tuple(name for name in DOMAINS if name in sessions.networks.generators)
+    domains = domains_of(sessions.networks)
     page.say(Welcome(secret, fresh, panel.panel(), looks, examples, domains, str(sessions.root)))
     editor.attach(page)
     return editor

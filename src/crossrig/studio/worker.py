@@ -12,14 +12,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Urgency(enum.IntEnum):
     """What goes before what."""
 
-    PREVIEW = 0
-    OVERDUE = 1
+    OVERDUE = 0  # a hand that never rests wants a new preview at every moment
+    PREVIEW = 1
     MODEL = 2
     ASKED = 3
     REFINE = 4
@@ -27,6 +27,13 @@ class Urgency(enum.IntEnum):
     THUMB = 6
     SLOW = 7
     JUDGE = 8
+
+
+class Choice(NamedTuple):
+    """Something that a part of a source would have done."""
+
+    urgency: Urgency
+    run: Callable[[], None]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 // Clips: keyframes, presets of motion, and having the film made.
 
 import { $, complain, download, make } from "./dom.js";
-import { makeClip } from "./protocol.js";
+import { makeClip, previewClip } from "./protocol.js";
+import { Preview } from "./preview.js";
 
 /** @typedef {{at: number, values: Record<string, number>, thumb: string | null, label: string}} Key */
 
@@ -11,6 +12,7 @@ export class Clip {
   #line;
   /** @type {Key[]} */
   #keys = [];
+  #film = new Preview(() => this.make());
 
   /**
    * @param {import("./controls.js").Controls} controls
@@ -24,6 +26,8 @@ export class Clip {
     $("mood").addEventListener("click", () => this.#preset([["Neutral", { smile: 0 }], ["Smile", { smile: 0.9 }], ["Neutral", { smile: 0 }]]));
     $("clear-keyframes").addEventListener("click", () => this.forget());
     $("make-clip").addEventListener("click", () => this.make());
+    $("preview-clip").addEventListener("click", () => this.#preview());
+    line.addEventListener("ClipPreviewed", (event) => this.#film.finish(/** @type {CustomEvent} */ (event).detail));
     line.addEventListener("ClipReady", (event) => this.#fetch(/** @type {CustomEvent} */ (event).detail.name));
     this.#show();
   }
@@ -45,9 +49,26 @@ export class Clip {
     this.#show();
   }
 
+  /**
+   * A frame of the preview.
+   * @param {number} number
+   * @param {ImageBitmap} picture
+   */
+  show(number, picture) {
+    this.#film.add(number, picture);
+  }
+
+  get #keyframes() {
+    return this.#keys.map(({ at, values }) => ({ at, values }));
+  }
+
+  #preview() {
+    this.#film.forget();
+    this.#line.send(previewClip(this.#keyframes, $("easing").value));
+  }
+
   make() {
-    const keyframes = this.#keys.map(({ at, values }) => ({ at, values }));
-    this.#line.send(makeClip(keyframes, $("easing").value, Number($("rate").value), $("format").value));
+    this.#line.send(makeClip(this.#keyframes, $("easing").value, Number($("rate").value), $("format").value));
   }
 
   /** @param {Array<[string, Record<string, number>]>} moments */
@@ -57,7 +78,7 @@ export class Clip {
   }
 
   #show() {
-    $("make-clip").disabled = this.#keys.length < 2;
+    for (const id of ["make-clip", "preview-clip"]) $(id).disabled = this.#keys.length < 2;
     const items = this.#keys.map((key, index) => {
       const picture = key.thumb ? make("img", { src: key.thumb, alt: "", width: 56, height: 56 }) : make("span", { class: "word", textContent: key.label });
       const time = make("input", {

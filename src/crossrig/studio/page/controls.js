@@ -6,6 +6,8 @@ import { clearControls, setControls } from "./protocol.js";
 export class Controls {
   /** @type {Record<string, number>} what is set */
   values = {};
+  /** @type {Set<string>} attributes that presets and looks leave alone */
+  locked = new Set();
   /** @type {Record<string, number>} what every slider should stand at */
   shown = {};
   /** @type {Set<string>} controls that a hand is on */
@@ -51,6 +53,20 @@ export class Controls {
     }
   }
 
+  /**
+   * Those of the values that there are controls for, within their ranges.
+   * @param {Record<string, number>} values
+   * @returns {Record<string, number>}
+   */
+  within(values) {
+    return Object.fromEntries(
+      Object.entries(values).flatMap(([name, value]) => {
+        const info = this.infos.get(name);
+        return info && Number.isFinite(value) ? [[name, Math.min(Math.max(value, info.minimum), info.maximum)]] : [];
+      }),
+    );
+  }
+
   /** @param {string[]} names */
   clear(names) {
     for (const name of names) {
@@ -66,6 +82,7 @@ export class Controls {
    */
   take(edited) {
     this.values = edited.values;
+    this.locked = new Set(edited.locked);
     const held = Object.fromEntries([...this.held].map((name) => [name, this.shown[name]]));
     this.shown = { ...edited.shown, ...held };
   }

@@ -33,6 +33,19 @@ export function make(tag, properties = {}, ...children) {
 }
 
 /**
+ * A drawing of 24 x 24 for a button.
+ * @param {string} path
+ */
+export function icon(path) {
+  const [picture, line] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
+  picture.setAttribute("viewBox", "0 0 24 24");
+  picture.setAttribute("aria-hidden", "true");
+  line.setAttribute("d", path);
+  picture.append(line);
+  return picture;
+}
+
+/**
  * Tell the person something that went wrong.
  * @param {string} sentence
  */

@@ -4,7 +4,7 @@
 import { $ } from "./dom.js";
 
 /**
- * @param {{undo: () => void, redo: () => void, save: () => void, compare: () => void, peek: (on: boolean) => void, extent: () => void,
+ * @param {{undo: () => void, redo: () => void, save: () => void, compare: () => void, peek: (on: boolean) => void, extent: () => void, handles: () => void, domains: () => void,
  *   reset: () => void, fresh: () => void, keyframe: () => void, stop: () => void}} actions
  */
 export function listen(actions) {
@@ -33,7 +33,7 @@ export function listen(actions) {
     } else if (/^[1-9]$/.test(key)) $("looks").children[Number(key) - 1]?.click();
     else if (key === "b") event.repeat || actions.peek(true);
     else {
-      const act = { c: actions.compare, f: actions.extent, r: actions.reset, n: actions.fresh, k: actions.keyframe }[key];
+      const act = { c: actions.compare, f: actions.extent, l: actions.handles, d: actions.domains, r: actions.reset, n: actions.fresh, k: actions.keyframe }[key];
       if (act && !event.repeat) act();
     }
   });

@@ -1,16 +1,22 @@
 // @ts-check
 // The sliders: groups that open, sections, search, presets.
 
-import { $, make } from "./dom.js";
-import { applyLook, clearControls } from "./protocol.js";
+import { $, icon, make } from "./dom.js";
+import { applyLook, clearControls, lock, useLook } from "./protocol.js";
 import { looksOfOnesOwn, keepLook, dropLook } from "./looks.js";
 import { format, parse } from "./units.js";
 
 /** @typedef {import("./protocol.js").ControlInfo} ControlInfo */
 
+const SHUT = "M6 11h12v9H6zM9 11V8a3 3 0 0 1 6 0v3";
+const OPEN = "M6 11h12v9H6zM9 11V7a3 3 0 0 1 6 0";
+/** What a picture's attribute is called where it is copied from. @type {Record<string, string>} */
+const OF_ANOTHER = { pose: "pose", expression: "expression", shape: "face shape", albedo: "skin", illumination: "light" };
+
 export class Panel {
   #controls;
   #line;
+  #copy;
   /** @type {Map<string, Slider>} */
   #sliders = new Map();
   /** @type {Map<string, HTMLDetailsElement>} */
@@ -21,10 +27,12 @@ export class Panel {
   /**
    * @param {import("./controls.js").Controls} controls
    * @param {import("./connection.js").Connection} line
+   * @param {(attribute: ControlInfo["attribute"]) => void} copy have an attribute copied from another picture
    */
-  constructor(controls, line) {
+  constructor(controls, line, copy) {
     this.#controls = controls;
     this.#line = line;
+    this.#copy = copy;
     $("search").addEventListener("input", () => this.#filter($("search").value));
     $("search").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
       if (event.key !== "Escape") return;
@@ -62,6 +70,13 @@ export class Panel {
       const count = /** @type {HTMLElement} */ (box.querySelector(".count"));
       count.textContent = set ? String(set) : "";
       count.title = set ? `${set} set` : "";
+      const key = box.querySelector("[data-lock]");
+      if (!(key instanceof HTMLElement)) continue;
+      const locked = this.#controls.locked.has(key.dataset.lock ?? "");
+      box.classList.toggle("locked", locked);
+      key.setAttribute("aria-pressed", String(locked));
+      key.replaceChildren(icon(locked ? SHUT : OPEN));
+      for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (box.querySelectorAll(".when-open"))) button.disabled = locked;
     }
   }
 
@@ -70,20 +85,43 @@ export class Panel {
    * @param {ControlInfo[]} infos
    */
   #addGroup(group, infos) {
-    const letGo = make("button", { class: "quiet", textContent: "Reset", title: `Let go of everything in ${group}` });
+    const letGo = make("button", { class: "quiet when-open", textContent: "Reset", title: `Let go of everything in ${group}` });
     letGo.addEventListener("click", (/** @type {Event} */ event) => {
       event.preventDefault();
       this.#line.send(clearControls(infos.map((info) => info.name).filter((name) => name in this.#controls.values)));
     });
     const head = make("summary", {}, make("span", { textContent: group }), make("span", { class: "count" }), letGo);
+    const whole = infos.every((info) => info.attribute === infos[0].attribute);
+    if (whole) head.append(this.#key(group, infos[0].attribute));
     const box = make("details", { class: "group", open: group === "Pose" || group === "Expression" }, head);
     if (group === "Expression") box.append(this.#linkBox());
+    if (whole) {
+      const copy = make("button", { class: "quiet when-open copy", textContent: `Take the ${OF_ANOTHER[infos[0].attribute]} of another picture ...` });
+      copy.addEventListener("click", () => this.#copy(infos[0].attribute));
+      box.append(copy);
+    }
     for (const section of new Set(infos.map((info) => info.section))) {
       const rows = infos.filter((info) => info.section === section).map((info) => this.#addSlider(info).row);
       box.append(make("section", {}, make("h4", { textContent: section }), ...rows));
     }
     this.#groups.set(group, box);
     $("groups").append(box);
+  }
+
+  /**
+   * The button that locks a group.
+   * @param {string} group
+   * @param {ControlInfo["attribute"]} attribute
+   */
+  #key(group, attribute) {
+    const key = make("button", {
+      class: "icon key", title: "Lock: presets, looks and Reset leave it alone", "aria-label": `Lock ${group}`, "aria-pressed": "false", "data-lock": attribute,
+    }, icon(OPEN));
+    key.addEventListener("click", (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.#line.send(lock(attribute, !this.#controls.locked.has(attribute)));
+    });
+    return key;
   }
 
   #linkBox() {
@@ -153,7 +191,7 @@ export class Panel {
   #showOwnLooks() {
     const chips = looksOfOnesOwn().map(({ title, values }) => {
       const chip = make("button", { textContent: title, title: `${title}; Delete takes it away` });
-      chip.addEventListener("click", () => this.#controls.set(values, true));
+      chip.addEventListener("click", () => this.#line.send(useLook(title, this.#controls.within(values))));
       chip.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
         if (event.key !== "Delete") return;
         dropLook(title);

@@ -1,6 +1,6 @@
 // Made from protocol.py by `python -m crossrig.studio.page_types`; do not edit.
 
-export const VERSION = 1;
+export const VERSION = 2;
 
 /**
  * One slider.
@@ -15,6 +15,7 @@ export const VERSION = 1;
  * @property {string} meaning
  * @property {boolean} relative
  * @property {boolean} weak
+ * @property {"pose" | "expression" | "shape" | "albedo" | "illumination"} attribute
  */
 
 /**
@@ -50,6 +51,31 @@ export const VERSION = 1;
  */
 
 /**
+ * A place in the picture.
+ * @typedef {object} Point
+ * @property {number} x
+ * @property {number} y
+ */
+
+/**
+ * A square in the picture, round a head that was found.
+ * @typedef {object} Box
+ * @property {number} left
+ * @property {number} top
+ * @property {number} right
+ * @property {number} bottom
+ */
+
+/**
+ * A place on the face that can be dragged.
+ * @typedef {object} Handle
+ * @property {string} name
+ * @property {string} title
+ * @property {number} x
+ * @property {number} y
+ */
+
+/**
  * The controls at a moment of a clip; those not named are as in the picture.
  * @typedef {object} Keyframe
  * @property {number} at
@@ -59,7 +85,7 @@ export const VERSION = 1;
 /**
  * What the picture is that follows.
  * @typedef {object} Frame
- * @property {"result" | "before" | "model" | "thumb"} kind
+ * @property {"result" | "before" | "model" | "thumb" | "faces" | "clip" | "domain" | "blend"} kind
  * @property {number} revision
  * @property {boolean} refined
  * @property {number} answers
@@ -84,6 +110,20 @@ export const VERSION = 1;
  */
 
 /**
+ * The answer to `FacesFound`: this one of them.
+ * @typedef {object} PickFace
+ * @property {"PickFace"} type
+ * @property {number} number
+ */
+
+/**
+ * The answer to `FacesFound`: it is here. Five points: the eyes, the tip of the nose, the corners of the mouth.
+ * @typedef {object} PlaceFace
+ * @property {"PlaceFace"} type
+ * @property {Array<Point>} points
+ */
+
+/**
  * Set controls; those set before keep their values.
  * @typedef {object} SetControls
  * @property {"SetControls"} type
@@ -103,6 +143,22 @@ export const VERSION = 1;
  * @typedef {object} ApplyLook
  * @property {"ApplyLook"} type
  * @property {string} name
+ */
+
+/**
+ * Set what a look of one's own sets; other controls keep their values.
+ * @typedef {object} UseLook
+ * @property {"UseLook"} type
+ * @property {string} title
+ * @property {Record<string, number>} values
+ */
+
+/**
+ * Let presets, looks, copies and `Reset` leave an attribute alone, or no longer.
+ * @typedef {object} Lock
+ * @property {"Lock"} type
+ * @property {"pose" | "expression" | "shape" | "albedo" | "illumination"} attribute
+ * @property {boolean} on
  */
 
 /**
@@ -138,6 +194,34 @@ export const VERSION = 1;
  */
 
 /**
+ * Show the edit in every domain, and one between two; or no longer.
+ * @typedef {object} ShowDomains
+ * @property {"ShowDomains"} type
+ * @property {boolean} on
+ * @property {string} first
+ * @property {string} second
+ * @property {number} share
+ */
+
+/**
+ * Tell where the handles are, now and after every change; or no longer.
+ * @typedef {object} ShowHandles
+ * @property {"ShowHandles"} type
+ * @property {boolean} on
+ */
+
+/**
+ * Bring a handle here, as nearly as the controls can.
+ * @typedef {object} DragHandle
+ * @property {"DragHandle"} type
+ * @property {string} name
+ * @property {number} x
+ * @property {number} y
+ * @property {"expression" | "shape"} what
+ * @property {boolean} settled
+ */
+
+/**
  * Make a film of the controls moving from keyframe to keyframe.
  * @typedef {object} MakeClip
  * @property {"MakeClip"} type
@@ -148,12 +232,20 @@ export const VERSION = 1;
  */
 
 /**
- * Stop the slow work that is under way: taking in a picture, or making a clip.
+ * Show the frames of such a film, small and quickly drawn.
+ * @typedef {object} PreviewClip
+ * @property {"PreviewClip"} type
+ * @property {Array<Keyframe>} keyframes
+ * @property {"linear" | "smooth"} easing
+ */
+
+/**
+ * Stop the slow work that is under way: taking in a picture, or making a clip. Also instead of an answer to `FacesFound`.
  * @typedef {object} Cancel
  * @property {"Cancel"} type
  */
 
-/** @typedef {Hello | UseExample | SetControls | ClearControls | ApplyLook | Reset | Undo | Redo | GoTo | Show | MakeClip | Cancel} ClientMessage */
+/** @typedef {Hello | UseExample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset | Undo | Redo | GoTo | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel} ClientMessage */
 
 /**
  * The answer to `Hello`.
@@ -178,6 +270,14 @@ export const VERSION = 1;
  */
 
 /**
+ * A person must say which face, or where it is: the picture has several, or none was found. A frame shows the picture.
+ * @typedef {object} FacesFound
+ * @property {"FacesFound"} type
+ * @property {string} sentence
+ * @property {Array<Box>} faces
+ */
+
+/**
  * There is a picture now.
  * @typedef {object} Opened
  * @property {"Opened"} type
@@ -198,6 +298,15 @@ export const VERSION = 1;
  * @property {number} position
  * @property {boolean} can_undo
  * @property {boolean} can_redo
+ * @property {Array<"pose" | "expression" | "shape" | "albedo" | "illumination">} locked
+ */
+
+/**
+ * Where the handles are.
+ * @typedef {object} Handles
+ * @property {"Handles"} type
+ * @property {number} revision
+ * @property {Array<Handle>} handles
  */
 
 /**
@@ -216,11 +325,27 @@ export const VERSION = 1;
  */
 
 /**
+ * All frames of the preview are sent, or on their way.
+ * @typedef {object} ClipPreviewed
+ * @property {"ClipPreviewed"} type
+ * @property {number} frames
+ * @property {number} frames_per_second
+ */
+
+/**
  * The clip can be fetched.
  * @typedef {object} ClipReady
  * @property {"ClipReady"} type
  * @property {string} name
  * @property {number} frames
+ */
+
+/**
+ * An attribute of another picture was set.
+ * @typedef {object} Copied
+ * @property {"Copied"} type
+ * @property {"pose" | "expression" | "shape" | "albedo" | "illumination"} attribute
+ * @property {Array<string>} notes
  */
 
 /**
@@ -236,7 +361,7 @@ export const VERSION = 1;
  * @property {string} sentence
  */
 
-/** @typedef {Welcome | Progress | Opened | Edited | Meters | Saved | ClipReady | Stopped | Problem} ServerMessage */
+/** @typedef {Welcome | Progress | FacesFound | Opened | Edited | Handles | Meters | Saved | ClipPreviewed | ClipReady | Copied | Stopped | Problem} ServerMessage */
 
 /**
  * @param {number} version
@@ -254,6 +379,22 @@ export function hello(version, session = null) {
  */
 export function useExample(name, domain = "auto") {
   return { type: "UseExample", name, domain };
+}
+
+/**
+ * @param {number} number
+ * @returns {PickFace}
+ */
+export function pickFace(number) {
+  return { type: "PickFace", number };
+}
+
+/**
+ * @param {Array<Point>} points
+ * @returns {PlaceFace}
+ */
+export function placeFace(points) {
+  return { type: "PlaceFace", points };
 }
 
 /**
@@ -279,6 +420,24 @@ export function clearControls(names) {
  */
 export function applyLook(name) {
   return { type: "ApplyLook", name };
+}
+
+/**
+ * @param {string} title
+ * @param {Record<string, number>} values
+ * @returns {UseLook}
+ */
+export function useLook(title, values) {
+  return { type: "UseLook", title, values };
+}
+
+/**
+ * @param {"pose" | "expression" | "shape" | "albedo" | "illumination"} attribute
+ * @param {boolean} on
+ * @returns {Lock}
+ */
+export function lock(attribute, on) {
+  return { type: "Lock", attribute, on };
 }
 
 /**
@@ -319,6 +478,37 @@ export function show(extent) {
 }
 
 /**
+ * @param {boolean} on
+ * @param {string} first
+ * @param {string} second
+ * @param {number} share
+ * @returns {ShowDomains}
+ */
+export function showDomains(on, first, second, share) {
+  return { type: "ShowDomains", on, first, second, share };
+}
+
+/**
+ * @param {boolean} on
+ * @returns {ShowHandles}
+ */
+export function showHandles(on) {
+  return { type: "ShowHandles", on };
+}
+
+/**
+ * @param {string} name
+ * @param {number} x
+ * @param {number} y
+ * @param {"expression" | "shape"} what
+ * @param {boolean} settled
+ * @returns {DragHandle}
+ */
+export function dragHandle(name, x, y, what, settled) {
+  return { type: "DragHandle", name, x, y, what, settled };
+}
+
+/**
  * @param {Array<Keyframe>} keyframes
  * @param {"linear" | "smooth"} easing
  * @param {number} frames_per_second
@@ -327,6 +517,15 @@ export function show(extent) {
  */
 export function makeClip(keyframes, easing, frames_per_second, format) {
   return { type: "MakeClip", keyframes, easing, frames_per_second, format };
+}
+
+/**
+ * @param {Array<Keyframe>} keyframes
+ * @param {"linear" | "smooth"} easing
+ * @returns {PreviewClip}
+ */
+export function previewClip(keyframes, easing) {
+  return { type: "PreviewClip", keyframes, easing };
 }
 
 /**

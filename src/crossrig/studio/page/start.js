@@ -83,7 +83,7 @@ export class Start {
     try {
       if (this.#hasPicture()) await this.#line.change(null);
       this.#begin(isProject ? "Opening the project" : "Sending the picture");
-      const path = isProject ? "/project" : `/picture?domain=${$("domain").value}`;
+      const path = isProject ? "/project" : `/picture?domain=${$("domain").value}${$("ask-face").checked ? "&ask=face" : ""}`;
       await this.#line.file(path, { method: "POST", body: file, name });
     } catch (error) {
       this.#begin("");

@@ -4,7 +4,11 @@
 import { Clip } from "./clip.js";
 import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
+import { Copy } from "./copy.js";
 import { $, complain, download } from "./dom.js";
+import { Domains } from "./domains.js";
+import { Faces } from "./faces.js";
+import { Handles } from "./handles.js";
 import { History } from "./history.js";
 import { listen } from "./keys.js";
 import { Light } from "./light.js";
@@ -17,11 +21,15 @@ import { Start } from "./start.js";
 
 const line = new Connection();
 const controls = new Controls(line);
-const panel = new Panel(controls, line);
+const copy = new Copy(line, work);
+const panel = new Panel(controls, line, (attribute) => copy.choose(attribute));
 const stage = new Stage(controls);
 const light = new Light(controls);
 const history = new History(line);
 const clip = new Clip(controls, line);
+const faces = new Faces(line, work);
+const handles = new Handles(line);
+const domains = new Domains(line);
 
 /** @type {import("./protocol.js").Opened | null} */
 let opened = null;
@@ -60,18 +68,28 @@ on("Welcome", (/** @type {import("./protocol.js").Welcome} */ welcome) => {
   if (!panel.built) panel.build([...welcome.controls], [...welcome.looks]);
   $("folder").textContent = `Work is kept in ${welcome.folder}.`;
   start.build(welcome);
+  domains.build(welcome.domains);
   if (welcome.fresh) {
     opened = null;
+    faces.close();
+    domains.on = false;
     mode("start");
     work("");
   }
 });
 
-on("Progress", ({ what, step, steps }) => work(STAGES[what] ?? what, step ? step / steps : undefined));
+on("Progress", ({ what, step, steps }) => {
+  faces.close();
+  work(STAGES[what] ?? what, step ? step / steps : undefined);
+});
+on("FacesFound", (/** @type {import("./protocol.js").FacesFound} */ question) => {
+  work("");
+  faces.ask(question);
+});
 on("Stopped", () => work(""));
 on("Problem", ({ sentence }) => {
   work("");
-  complain(sentence);
+  if (!faces.says(sentence)) complain(sentence);
 });
 on("lost", () => work("The program does not answer; trying again"));
 
@@ -87,8 +105,11 @@ on("Opened", (/** @type {import("./protocol.js").Opened} */ message) => {
     for (const note of message.notes.filter((text) => !text.startsWith("Edited in the"))) complain(note);
   }
   work("");
+  faces.close();
   mode("edit");
   if (extent !== "face") line.send(show(extent));
+  handles.ask();
+  domains.ask();
 });
 
 on("Edited", (/** @type {import("./protocol.js").Edited} */ edited) => {
@@ -102,14 +123,33 @@ on("Edited", (/** @type {import("./protocol.js").Edited} */ edited) => {
   $("saved").textContent = "";
 });
 
+on("Handles", (message) => handles.show(message));
 on("Meters", showMeters);
 on("Saved", () => ($("saved").textContent = "Kept"));
+on("ClipPreviewed", () => work(""));
 on("ClipReady", () => work(""));
+on("Copied", (/** @type {import("./protocol.js").Copied} */ { notes }) => {
+  work("");
+  handles.ask();
+  for (const note of notes) complain(note);
+});
 
 on("frame", async ({ frame, picture }) => {
   if (frame.kind === "thumb") {
     history.addThumb(frame.entry, picture);
     rememberWith(picture);
+    return;
+  }
+  if (frame.kind === "domain" || frame.kind === "blend") {
+    domains.show(frame, await createImageBitmap(picture));
+    return;
+  }
+  if (frame.kind === "clip") {
+    clip.show(frame.entry, await createImageBitmap(picture));
+    return;
+  }
+  if (frame.kind === "faces") {
+    faces.show(await createImageBitmap(picture));
     return;
   }
   stage.show(frame, await createImageBitmap(picture));
@@ -140,7 +180,7 @@ async function save(kind) {
   if (!opened) return;
   const stem = opened.name.replace(/\.[^.]+$/, "");
   try {
-    const [path, name] = { project: ["/project", `${stem}.crossrig.zip`], obj: ["/face.obj", `${stem}.obj`] }[kind] ?? [
+    const [path, name] = { project: ["/project", `${stem}.crossrig.zip`], obj: ["/face.obj", `${stem}.obj`], glb: ["/face.glb", `${stem}.glb`] }[kind] ?? [
       `/picture.${kind}`, `${stem}-edited.${kind}`,
     ];
     const answer = await line.file(path);
@@ -161,6 +201,8 @@ const actions = {
     $("extent").setAttribute("aria-pressed", String(extent === "whole"));
     line.send(show(extent));
   },
+  domains: () => (domains.on = !domains.on),
+  handles: () => (handles.on = !handles.on),
   reset: () => line.send(reset()),
   fresh: async () => {
     await line.change(null);
@@ -173,6 +215,7 @@ const actions = {
     for (const menu of document.querySelectorAll("[popover]:popover-open")) /** @type {any} */ (menu).hidePopover();
     if (!$("working").hidden) line.send(cancel());
     else if (stage.wiping) stage.wiping = false;
+    else if (domains.on) domains.on = false;
   },
 };
 
@@ -189,6 +232,8 @@ $("redo").addEventListener("click", actions.redo);
 $("reset").addEventListener("click", actions.reset);
 $("compare").addEventListener("click", actions.compare);
 $("extent").addEventListener("click", actions.extent);
+$("domains").addEventListener("click", actions.domains);
+$("handles").addEventListener("click", actions.handles);
 $("new").addEventListener("click", actions.fresh);
 $("save").addEventListener("click", actions.save);
 $("stop").addEventListener("click", actions.stop);

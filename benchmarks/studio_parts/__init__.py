@@ -1,0 +1,1 @@
+"""What `benchmarks/studio.py` measures, one thing a file."""
