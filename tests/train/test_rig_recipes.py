@@ -174,3 +174,23 @@ def test_pairs_pull_the_selected_layers(folder: Path, tmp_path: Path, tiny_model
         moved = space.split(rig.move(many, {"pose": command}) - many)[layer]
     wanted = space.split(0.3 * direction * only)[layer]
     assert float(torch.cosine_similarity(moved.mean(0, keepdim=True), wanted)) > 0.8
+
+
+def test_a_view_is_the_same_for_all_pictures_and_another_every_time() -> None:
+    images = torch.rand(1, 3, 16, 16).expand(2, -1, -1, -1)
+    random = torch.Generator().manual_seed(1)
+    views = [manipulation._View.random(0.1, random) for _ in range(20)]
+    seen = [view(images) for view in views]
+    assert all(torch.equal(picture[0], picture[1]) for picture in seen)
+    assert all(torch.equal(view(images), picture) for view, picture in zip(views, seen, strict=True))
+    assert len({picture.sum().item() for picture in seen}) == 20
+    assert {view.blurred for view in views} == {False, True}
+    plain = manipulation._View.random(0.0, random)
+    assert torch.equal(plain(images), images)
+
+
+def test_gradients_pass_through_a_view() -> None:
+    images = torch.rand(1, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    for blurred in (False, True):
+        view = manipulation._View((2, -3), blurred, 0.1, 4)
+        assert torch.autograd.gradcheck(view, (images,))

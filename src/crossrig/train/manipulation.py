@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from crossrig import checkpoint
@@ -48,6 +49,8 @@ from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
 
+_SHIFT = 5  # px: how far pictures are shifted before they are looked at
+
 
 @dataclass(frozen=True)
 class ManipulationTraining:
@@ -69,6 +72,7 @@ class ManipulationTraining:
     contour_batch: int = setting(4, "codes of a step the outline is compared on")
     size_weight: float = setting(0.05, "size of the move")
     image_weight: float = setting(1.0, "edit and consistency as seen in the generated picture")
+    image_noise: float = setting(0.1, "noise on the painted pictures, which are also shifted and blurred; 0: as they are")
     image_batch: int = setting(6, "codes that are painted, of one attribute a step in turn; 0: none")
     paired_weight: float = setting(1.0, "known pairs, where the generator has them")
     paired_batch: int = setting(32, "pairs a step")
@@ -90,10 +94,44 @@ class _Painter:
     network: Reconstruction
     dtype: torch.dtype
 
-    def see(self, styles: Tensor) -> FaceParams:
+    def see(self, styles: Tensor, view: _View) -> FaceParams:
         """Style codes (B,S) -> what is seen in their pictures; gradients pass."""
         device = self.generator.w_avg.device
-        return FaceParams.unpack(self.network(self.generator.synthesise(styles.to(device), dtype=self.dtype)).to(styles.device))
+        images = view(self.generator.synthesise(styles.to(device), dtype=self.dtype))
+        return FaceParams.unpack(self.network(images).to(styles.device))
+
+
+@dataclass(frozen=True)
+class _View:
+    """A way of looking at pictures: shifted by some pixels, sometimes blurred, noisy.
+
+    M is taught through the network's gradient, and left to itself finds patterns that the network takes for light and nobody else does.
+    What is asked for must show in a damaged picture, too.
+    """
+
+    shift: tuple[int, int]
+    blurred: bool
+    noise: float
+    seed: int
+
+    @classmethod
+    def random(cls, noise: float, random: torch.Generator) -> _View:
+        """Another one every time; `noise` 0 looks at the pictures as they are."""
+        dice = torch.rand(4, generator=random).tolist()
+        if not noise:
+            return cls((0, 0), False, 0.0, 0)
+        reach = 2 * _SHIFT + 1
+        return cls((int(dice[0] * reach) - _SHIFT, int(dice[1] * reach) - _SHIFT), dice[2] < 0.5, noise, int(dice[3] * 2**31))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(B,3,R,R) -> (B,3,R,R), all seen alike."""
+        if not self.noise:
+            return images
+        images = images.roll(self.shift, (2, 3))
+        if self.blurred:
+            images = F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+        grain = torch.randn(images.shape[1:], generator=torch.Generator().manual_seed(self.seed))
+        return images + self.noise * grain.to(images)
 
 
 class _Losses:
@@ -241,7 +279,7 @@ def _losses_of(
         few = slice(0, config.contour_batch)
         terms["render"] = config.render_weight * losses.render(found[few], goal[few]).mean()
     if painter is not None:
-        terms["image"] = config.image_weight * _image_loss(config, attribute, losses, painter, styles, edited, command)
+        terms["image"] = config.image_weight * _image_loss(config, attribute, losses, painter, styles, edited, command, random)
     if pairs is not None and config.paired_weight:
         terms["paired"] = config.paired_weight * _paired_loss(manipulator, rig, pairs(attribute, config.paired_batch))
     return terms
@@ -255,13 +293,14 @@ def _image_loss(
     styles: Tensor,
     edited: Tensor,
     command: Tensor,
+    random: torch.Generator,
 ) -> Tensor:
     """Edit and consistency by what is seen before and after, on the first codes of the batch. Differences of what is seen are compared
     with the command, so a constant error of the network does not count."""
-    few = slice(0, config.image_batch)
+    few, view = slice(0, config.image_batch), _View.random(config.image_noise, random)
     with torch.no_grad():
-        before = painter.see(styles[few])
-    after = painter.see(edited[few])
+        before = painter.see(styles[few], view)
+    after = painter.see(edited[few], view)
     goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
     return losses.blocks.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 
