@@ -6,13 +6,13 @@ Usage: python benchmarks/rasterise.py [--repeats 5]
 from __future__ import annotations
 
 import argparse
-import time
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from shared.timing import best
 
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
@@ -22,17 +22,6 @@ from crossrig.render.zbuffer import raster_kernel, raster_reference
 
 Points = NDArray[np.float32]
 Faces = NDArray[np.int32]
-
-
-def best(call: Callable[[], object], repeats: int) -> float:
-    """Shortest time in seconds, after one call to warm up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def draw(kernel: Callable[..., None], points: Points, faces: Faces, size: int) -> NDArray[np.int32]:

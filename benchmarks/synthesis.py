@@ -21,12 +21,12 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from shared.timing import best
 from torch import Tensor
 
 from crossrig.gan import ops
@@ -73,17 +73,6 @@ def published(generator: Generator, s: Tensor) -> Tensor:
             image = rgb if image is None else ops.upsample_reference(image) + rgb
     assert image is not None
     return image
-
-
-def best(call: Callable[[], object], repeats: int) -> float:
-    """Shortest time in seconds, after one call to warm up."""
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
 
 
 def multiplications(config: GeneratorConfig) -> float:

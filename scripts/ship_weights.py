@@ -1,5 +1,6 @@
 """Put a trained network into the package, hash printed: `python scripts/ship_weights.py NAME FILE`, in half precision, or with
-`--parent NAME` a child generator as its difference from a shipped one, in 8 bits (gan/difference.py).
+`--parent NAME` a child generator as its difference from a shipped one, in 8 bits (gan/difference.py). `--mean-with FILE` ships the mean
+of the weights of two runs of which one began with the other.
 
 NAME is one of the assets that `crossrig doctor` lists. The rig is trained for one generator file, known by its hash: ship the
 generator first, train T and M on the shipped file, then ship them.
@@ -19,15 +20,32 @@ from crossrig.errors import UserError
 from crossrig.gan.weights import load_generator, save_difference
 
 
-def ship(name: str, source: Path) -> Path:
-    """Write `source` as the asset `name`, 32-bit floats halved; returns its path. UserError when `source` is no checkpoint."""
+def ship(name: str, source: Path, other: Path | None = None) -> Path:
+    """Write `source`, or the mean of its weights and those of `other`, as the asset `name`, 32-bit floats halved; returns its path.
+
+    UserError when one is no checkpoint, or the two do not fit.
+    """
     tensors, header = checkpoint.load(source)
+    if other is not None:
+        tensors, header = mean(tensors, checkpoint.load(other)[0], source, other), header | {"mean_with": checkpoint.sha256(other)}
     half = {key: tensor.half() if tensor.dtype == torch.float32 else tensor for key, tensor in tensors.items()}
     if any(not tensor.isfinite().all() for tensor in half.values() if tensor.is_floating_point()):
         raise UserError(f"{source} has values too large for half precision: it cannot be shipped as it is.")
     target = shipped_folder() / f"{name}.safetensors"
     checkpoint.save(target, half, header)
     return target
+
+
+def mean(
+    first: dict[str, torch.Tensor], second: dict[str, torch.Tensor], *files: Path
+) -> dict[str, torch.Tensor]:
+    """The mean of two states; what is no float must be equal. UserError, naming the files, when they do not fit."""
+    if {name: tensor.shape for name, tensor in first.items()} != {name: tensor.shape for name, tensor in second.items()}:
+        raise UserError(f"{' and '.join(map(str, files))} hold different tensors: only runs of one architecture have a mean.")
+    for name, tensor in first.items():
+        if not tensor.is_floating_point() and not torch.equal(tensor, second[name]):
+            raise UserError(f"{' and '.join(map(str, files))} differ in {name}, which is no weight: they have no mean.")
+    return {name: tensor.lerp(second[name], 0.5) if tensor.is_floating_point() else tensor for name, tensor in first.items()}
 
 
 def ship_difference(name: str, source: Path, parent: str) -> Path:
@@ -46,10 +64,13 @@ def main() -> int:
     parser.add_argument("name", choices=sorted(ASSETS), help="which asset it becomes")
     parser.add_argument("file", type=Path, help="checkpoint that a recipe left in its run folder")
     parser.add_argument("--parent", choices=sorted(name for name in ASSETS if name.startswith("generator-")), help="shipped parent")
+    parser.add_argument("--mean-with", type=Path, metavar="FILE", help="another checkpoint of the same network")
     options = parser.parse_args()
     try:
+        if options.parent is not None and options.mean_with is not None:
+            raise UserError("--parent and --mean-with do not go together; leave one of them out.")
         if options.parent is None:
-            target = ship(options.name, options.file)
+            target = ship(options.name, options.file, options.mean_with)
         else:
             target = ship_difference(options.name, options.file, options.parent)
     except UserError as error:

@@ -35,6 +35,25 @@ def test_floats_are_halved_and_the_rest_is_kept(script: ModuleType, tmp_path: Pa
     assert tensors["index"].tolist() == [70000]
 
 
+def test_the_mean_of_two_runs_is_shipped(script: ModuleType, tmp_path: Path) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    checkpoint.save(first, {"weight": torch.tensor([0.5, 1.0]), "index": torch.tensor([3])}, {"kind": "rig"})
+    checkpoint.save(second, {"weight": torch.tensor([1.5, 0.0]), "index": torch.tensor([3])}, {"kind": "rig"})
+    tensors, header = checkpoint.load(script.ship("manipulation", first, second))
+    assert tensors["weight"].tolist() == [1.0, 0.5]
+    assert tensors["index"].tolist() == [3]
+    assert header == {"kind": "rig", "mean_with": checkpoint.sha256(second)}
+
+
+@pytest.mark.parametrize("other", [{"weight": torch.zeros(3)}, {"weight": torch.zeros(2), "index": torch.tensor([4])}])
+def test_networks_that_do_not_fit_have_no_mean(script: ModuleType, tmp_path: Path, other: dict[str, torch.Tensor]) -> None:
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    checkpoint.save(first, {"weight": torch.zeros(2), "index": torch.tensor([3])}, {"kind": "rig"})
+    checkpoint.save(second, other, {"kind": "rig"})
+    with pytest.raises(UserError, match="mean"):
+        script.ship("manipulation", first, second)
+
+
 def test_values_too_large_for_half_precision_are_refused(script: ModuleType, tmp_path: Path) -> None:
     source = tmp_path / "run.safetensors"
     checkpoint.save(source, {"weight": torch.tensor([1e6])}, {"kind": "judge"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +27,7 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_attributes
 from crossrig.train import codes
+from crossrig.train.budget import Budget
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
@@ -120,33 +120,30 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"predictor": predictor, "optimiser": optimiser})
-        spent = float(tensors.get("seconds", torch.zeros(())))
-        began = time.monotonic()
-        progress = step / config.steps
+        budget = Budget(config.steps, config.minutes, step, tensors)
         predictor.train()
-        while progress < 1.0:
-            run.seed(step)
+        while budget.progress < 1.0:
+            run.seed(budget.step)
             index = torch.randint(cut, (config.batch,))
             noisy = styles[index] + config.noise * predictor.style_scale * torch.randn(config.batch, styles.shape[1])
             found, truth = predictor.predict(noisy), FaceParams.unpack(labels[index])
             points = landmarks(found, truth).mean() / landmark_spread
             loss = average(blocks(found, truth)) + config.landmark_weight * points
             for group in optimiser.param_groups:
-                group["lr"] = config.lr * schedule(progress)
+                group["lr"] = config.lr * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            step += 1
-            seconds = spent + time.monotonic() - began
-            progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
-            run.progress(step, round(step / progress), loss=float(loss.detach()))
-            if run.due(60) or progress >= 1.0:
+            budget.advance()
+            step = budget.step
+            run.progress(step, budget.expected, loss=float(loss.detach()))
+            if run.due(60) or budget.progress >= 1.0:
                 held_out = figures(predictor, units, styles[cut:], labels[cut:])
                 predictor.train()
                 run.log(step, loss=float(loss.detach()), **held_out)
                 run.say(" ".join(f"{name} {value:.3f}" for name, value in held_out.items()))
                 state = collect({"predictor": predictor, "optimiser": optimiser})
-                run.save(step, state | {"seconds": torch.tensor(seconds)})
+                run.save(step, state | budget.state())
         held_out = figures(predictor, units, styles[cut:], labels[cut:])
     if held_out["pose_r2"] <= 0:
         raise UserError(f"{config.outdir}: T collapsed (pose R2 {held_out['pose_r2']:.2f}); train longer or with other settings.")

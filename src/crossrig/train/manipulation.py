@@ -16,7 +16,6 @@ The paper's reconstruction loss (dP = 0 returns s) holds by construction, see `r
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +40,7 @@ from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
+from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.pairs import Pairs, known_pairs
@@ -204,15 +204,13 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"manipulators": rig.manipulators, "optimiser": optimiser})
-        spent = float(tensors.get("seconds", torch.zeros(())))
-        began = time.monotonic()
-        progress = step / config.steps
-        while progress < 1.0:
-            run.seed(step)
+        budget = Budget(config.steps, config.minutes, step, tensors)
+        while budget.progress < 1.0:
+            run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            painted = list(ATTRIBUTES)[step % len(ATTRIBUTES)]
+            painted = list(ATTRIBUTES)[budget.step % len(ATTRIBUTES)]
             for group in optimiser.param_groups:
-                group["lr"] = config.lr * schedule(progress)
+                group["lr"] = config.lr * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             shown: dict[str, float] = {}
             styles = sample_styles(generator, config.batch, random, mixed=0.25, seen=seen)
@@ -224,16 +222,15 @@ def train(
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
             optimiser.step()
-            step += 1
-            seconds = spent + time.monotonic() - began
-            progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
-            run.progress(step, round(step / progress), loss=sum(shown.values()))
-            if step % 50 == 0 or progress >= 1.0:
+            budget.advance()
+            step = budget.step
+            run.progress(step, budget.expected, loss=sum(shown.values()))
+            if step % 50 == 0 or budget.progress >= 1.0:
                 run.log(step, **shown)
-            if run.due(120) or progress >= 1.0:
+            if run.due(120) or budget.progress >= 1.0:
                 run.say(" ".join(f"{name} {value:.3f}" for name, value in shown.items()))
                 state = collect({"manipulators": rig.manipulators, "optimiser": optimiser})
-                run.save(step, state | {"seconds": torch.tensor(seconds)})
+                run.save(step, state | budget.state())
     target = config.outdir / "manipulation.safetensors"
     save_rig(target, rig, {"steps": step, "seed": config.seed, "paired": pairs is not None})
     return target

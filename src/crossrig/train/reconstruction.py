@@ -7,7 +7,6 @@ light and angles (`rig.losses`) block by block, each in units of its own spread,
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -27,6 +26,7 @@ from crossrig.rig.losses import BlockLosses, PointLoss, average
 from crossrig.rig.reconstruction import JUDGE, Reconstruction, ReconstructionConfig
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_reconstruction
+from crossrig.train.budget import Budget
 from crossrig.train.degrade import Degradation, degrade
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.run import Run
@@ -117,34 +117,30 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"network": network, "optimiser": optimiser})
-        spent = float(tensors.get("seconds", torch.zeros(())))
-        steps = max(1, round(config.kimg * 1000 / config.batch))
-        began = time.monotonic()
-        progress = step / steps
-        while progress < 1.0:
-            run.seed(step)
+        budget = Budget(max(1, round(config.kimg * 1000 / config.batch)), config.minutes, step, tensors)
+        while budget.progress < 1.0:
+            run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
             loss, parts = _step_loss(config, network, training, blocks, landmarks, landmark_spread, random)
             for group in optimiser.param_groups:
-                group["lr"] = group["initial_lr"] * schedule(progress)
+                group["lr"] = group["initial_lr"] * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
-            step += 1
-            seconds = spent + time.monotonic() - began
-            progress = max(step / steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
-            run.progress(step, round(step / progress), loss=float(loss.detach()))
+            budget.advance()
+            step = budget.step
+            run.progress(step, budget.expected, loss=float(loss.detach()))
             if step % 50 == 0:
                 run.log(step, loss=float(loss.detach()), **parts)
-            if run.due(120) or progress >= 1.0:
+            if run.due(120) or budget.progress >= 1.0:
                 network.eval()
                 found = figures(network, units, held_out)
                 network.train()
                 run.log(step, **found)
                 run.say(" ".join(f"{name} {value:.3f}" for name, value in found.items()))
                 state = collect({"network": network, "optimiser": optimiser})
-                run.save(step, state | {"seconds": torch.tensor(seconds)})
+                run.save(step, state | budget.state())
         network.eval()
         target = config.outdir / f"{config.role}.safetensors"
         notes = {"role": config.role, "seed": config.seed, "portraits": len(training), "steps": step, "degradation": asdict(Degradation())}

@@ -14,7 +14,6 @@ M's known pairs and its look at generated pictures, StyleRig does not get either
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,6 +33,7 @@ from crossrig.rig.baselines.stylerig import StyleRig
 from crossrig.rig.losses import BlockLosses, PointLoss, RenderLoss
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, save_stylerig
+from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_w_plus
 from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
@@ -109,14 +109,12 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"stylerig": stylerig, "optimiser": optimiser})
-        spent = float(tensors.get("seconds", torch.zeros(())))
-        began = time.monotonic()
-        progress = step / config.steps
-        while progress < 1.0:
-            run.seed(step)
+        budget = Budget(config.steps, config.minutes, step, tensors)
+        while budget.progress < 1.0:
+            run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
             for group in optimiser.param_groups:
-                group["lr"] = config.lr * schedule(progress)
+                group["lr"] = config.lr * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             w_plus = sample_w_plus(generator, config.batch, random, mixed=0.25, seen=seen)
             with torch.no_grad():
@@ -127,16 +125,15 @@ def train(
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
             optimiser.step()
-            step += 1
-            seconds = spent + time.monotonic() - began
-            progress = max(step / config.steps, seconds / (60 * config.minutes) if config.minutes else 0.0)
-            run.progress(step, round(step / progress), loss=sum(shown.values()))
-            if step % 50 == 0 or progress >= 1.0:
+            budget.advance()
+            step = budget.step
+            run.progress(step, budget.expected, loss=sum(shown.values()))
+            if step % 50 == 0 or budget.progress >= 1.0:
                 run.log(step, **shown)
-            if run.due(120) or progress >= 1.0:
+            if run.due(120) or budget.progress >= 1.0:
                 run.say(" ".join(f"{name} {value:.3f}" for name, value in shown.items()))
                 state = collect({"stylerig": stylerig, "optimiser": optimiser})
-                run.save(step, state | {"seconds": torch.tensor(seconds)})
+                run.save(step, state | budget.state())
     target = config.outdir / "stylerig.safetensors"
     save_stylerig(target, stylerig, {"steps": step, "seed": config.seed})
     return target
