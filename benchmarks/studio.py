@@ -20,8 +20,8 @@ from pathlib import Path
 
 from studio_parts import drags, idle, kill, memory, pages
 
+from crossrig.memory import keep_freed_memory
 from crossrig.session import Effort, Networks
-from crossrig.train.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "studio.json"
 QUICK = Effort(trial_steps=1, steps=5, tuning_steps=5)

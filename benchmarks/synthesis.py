@@ -31,7 +31,7 @@ from torch import Tensor
 
 from crossrig.gan import ops
 from crossrig.gan.generator import Generator, GeneratorConfig, StyledConv, ToRGB
-from crossrig.train.memory import keep_freed_memory
+from crossrig.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results" / "synthesis.json"
 #: Channels of configuration F (Karras et al. 2020) from 4 px up.

@@ -30,7 +30,7 @@ def demo_command(commands: Any) -> None:
 
 def _demo(options: argparse.Namespace) -> None:
     from crossrig.demo import make_sheet
-    from crossrig.train.memory import keep_freed_memory
+    from crossrig.memory import keep_freed_memory
 
     keep_freed_memory()
     print(make_sheet(make_folder(options.outdir), check_device(options.device), show_progress))

@@ -44,9 +44,9 @@ def _translate(options: argparse.Namespace) -> None:
     from crossrig.domains.generators import domain_label, generator_file
     from crossrig.domains.translate import translate
     from crossrig.gan.weights import load_generator
+    from crossrig.memory import keep_freed_memory
     from crossrig.session import DOMAINS, EditSession, Effort, Networks
     from crossrig.sheets import contact_sheet
-    from crossrig.train.memory import keep_freed_memory
 
     if options.source == options.target:
         raise UserError(f"--from and --to are both {options.target}; choose two domains.")

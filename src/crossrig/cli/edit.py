@@ -58,9 +58,9 @@ def _edit(options: argparse.Namespace) -> None:
     from crossrig.data.pictures import read_picture
     from crossrig.data.placing import read_points
     from crossrig.face3d import controls
+    from crossrig.memory import keep_freed_memory
     from crossrig.session import EditSession, Effort, Networks
     from crossrig.sheets import contact_sheet
-    from crossrig.train.memory import keep_freed_memory
 
     values = parse_settings(options.settings)
     for angle in ("yaw", "pitch", "roll"):

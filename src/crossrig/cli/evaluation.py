@@ -58,7 +58,7 @@ def _eval_edits(options: argparse.Namespace) -> None:
     from crossrig.evaluation.edits import Sizes
     from crossrig.evaluation.methods import STYLERIGS, USUAL, check_methods
     from crossrig.evaluation.shipped import Request, evaluate_shipped, parse_rigs
-    from crossrig.train.memory import keep_freed_memory
+    from crossrig.memory import keep_freed_memory
 
     samples = at_least(options.samples, 8, "--samples", 512)
     sizes = Sizes.of(samples, options.portraits)
@@ -94,7 +94,7 @@ def eval_domains_command(parts: Any) -> None:
 
 def _eval_domains(options: argparse.Namespace) -> None:
     from crossrig.evaluation.domains import DomainRequest, as_json, as_text, evaluate_domain
-    from crossrig.train.memory import keep_freed_memory
+    from crossrig.memory import keep_freed_memory
 
     samples = at_least(options.samples, 8, "--samples", 512)
     request = DomainRequest(options.domain, options.parent, tuple(options.pictures), options.judge, samples, options.workers)
@@ -122,8 +122,8 @@ def eval_generator_command(parts: Any) -> None:
 def _eval_generator(options: argparse.Namespace) -> None:
     from crossrig.evaluation.generator import Sizes, check_folder, evaluate_shipped
     from crossrig.evaluation.progress import TimeLeft
+    from crossrig.memory import keep_freed_memory
     from crossrig.session import Effort
-    from crossrig.train.memory import keep_freed_memory
 
     usual = Effort()
     steps = at_least(options.steps, 1, "--steps", usual.steps)

@@ -188,16 +188,14 @@ def _usable(points: NDArray[np.float64], distance: NDArray[np.float64], origin: 
     above = points[:, 1] - (_BASE_HEIGHT + _BASE_SLOPE * (points[:, 2] - origin[2]))
     near = (distance > 0.0) & (np.hypot(points[:, 0], points[:, 2] - origin[2]) < 0.13)
     base = int(np.flatnonzero(near & (np.abs(above) < 0.02))[np.abs(above[near & (np.abs(above) < 0.02)]).argmin()])
-    first = base
-    while first > 0 and distance[first - 1] > 0.0:
-        step = points[first - 1] - points[first]
-        outward = np.hypot(*(points[first - 1] - origin)[[0, 2]]) - np.hypot(*(points[first] - origin)[[0, 2]])
-        if np.linalg.norm(step) > 0.008 or outward > 0.5 * abs(step[1]) or step[1] < 0.0:
-            break
-        first -= 1
-    last = base + 1
-    while last < len(points) and distance[last] > 0.0 and np.linalg.norm(points[last] - points[last - 1]) < 0.03:
-        last += 1
+    hit = distance > 0.0
+    steps = np.diff(points, axis=0)  # (n-1,3) downwards
+    length = np.linalg.norm(steps, axis=1)
+    outward = -np.diff(np.hypot(points[:, 0] - origin[0], points[:, 2] - origin[2]))
+    leaves = ~hit[:-1] | (length > 0.008) | (outward > 0.5 * np.abs(steps[:, 1])) | (steps[:, 1] > 0.0)
+    ends = ~hit[1:] | (length >= 0.03)
+    first = int(np.flatnonzero(leaves[:base]).max(initial=-1)) + 1
+    last = int(np.flatnonzero(ends[base:]).min(initial=len(ends) - base)) + base + 1
     return first, last, base
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -58,19 +58,20 @@ class Lamp:
         return direction(self.azimuth, self.elevation)
 
     def coefficients(self) -> NDArray[np.float64]:
-        """(9, 3) coefficients with the cosine lobe over pi included; read-only."""
-        return self._coefficients
+        """(9, 3) coefficients with the cosine lobe over pi included."""
+        return np.outer(_lobe(self.azimuth, self.elevation, self.softness), np.array(self.colour))
 
-    @cached_property
-    def _coefficients(self) -> NDArray[np.float64]:
-        spread = np.array([1.0, 1.0 - 0.35 * self.softness, 1.0 - 0.8 * self.softness])[_BAND]
-        functions = sh_functions(self.direction)
-        lobe = COSINE_LOBE * spread * functions
-        # A lamp is defined by what a facing white surface returns, so the widened lobe is rescaled to one at its centre.
-        peak = float(lobe @ functions)
-        result = np.outer(lobe / peak, np.array(self.colour))
-        result.setflags(write=False)
-        return result
+
+@lru_cache(maxsize=64)
+def _lobe(azimuth: float, elevation: float, softness: float) -> NDArray[np.float64]:
+    """Coefficients (9,) of a lamp of colour one, read-only."""
+    spread = np.array([1.0, 1.0 - 0.35 * softness, 1.0 - 0.8 * softness])[_BAND]
+    functions = sh_functions(direction(azimuth, elevation))
+    lobe = COSINE_LOBE * spread * functions
+    # A lamp is defined by what a facing white surface returns, so the widened lobe is rescaled to one at its centre.
+    result: NDArray[np.float64] = lobe / float(lobe @ functions)
+    result.setflags(write=False)
+    return result
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,22 @@ class Warp:
         moved = vertices[self.samples] - self.mean
         affine = self.affine @ moved
         residual = (moved - self.design @ affine).astype(np.float32)
-        return affine.astype(np.float32), (self.lattice @ residual).reshape(*self.shape, 3)
+        nodes = np.empty((len(self.lattice), 3), np.float32)
+        _times_vectors(self.lattice, np.ascontiguousarray(residual.T), nodes)
+        return affine.astype(np.float32), nodes.reshape(*self.shape, 3)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _times_vectors(matrix, columns, out):  # type: ignore[no-untyped-def]
+    """`out` (n, 3) = matrix (n, k) @ columns.T (k, 3): BLAS first packs the whole matrix, which takes longer than reading it."""
+    for row in range(matrix.shape[0]):
+        x, y, z = np.float32(0.0), np.float32(0.0), np.float32(0.0)
+        for k in range(matrix.shape[1]):
+            weight = matrix[row, k]
+            x += weight * columns[0, k]
+            y += weight * columns[1, k]
+            z += weight * columns[2, k]
+        out[row, 0], out[row, 1], out[row, 2] = x, y, z
 
 
 @lru_cache(maxsize=4)

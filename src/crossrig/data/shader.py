@@ -30,6 +30,9 @@ ATTRIBUTES: Final = 18
 TILE_PIXELS: Final = 256
 
 
+#: Pixels per side of the noise of the sensor; a power of two likewise.
+NOISE_PIXELS: Final = 512
+
 #: Places looked up around a point, for each pixel of a 2 x 2 block; averaging the block averages all of them.
 TAPS: Final = 8
 
@@ -152,26 +155,21 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
         ua, ub, uc = attributes[a, A_UV], attributes[b, A_UV], attributes[c, A_UV]
         va, vb, vc = attributes[a, A_UV + 1], attributes[b, A_UV + 1], attributes[c, A_UV + 1]
         c_col = -a_col - b_col
-        wide = last_col - first_col > 3
         a_slope = -1.0 / a_col if a_col != 0.0 else 0.0
         b_slope = -1.0 / b_col if b_col != 0.0 else 0.0
         c_slope = -1.0 / c_col if c_col != 0.0 else 0.0
         for row in range(first_row, last_row + 1):
+            # Where the row enters and leaves the triangle.
             a_left, b_left = a_start + row * a_row, b_start + row * b_row
-            begin, end = first_col, last_col
-            if wide:
-                # Where the row enters and leaves the triangle, a little generously; the test below decides.
-                low, high = narrow(float(first_col), float(last_col), a_left, a_col, a_slope)
-                low, high = narrow(low, high, b_left, b_col, b_slope)
-                low, high = narrow(low, high, 1.0 - a_left - b_left, c_col, c_slope)
-                begin = max(int(min(low, float(width)) - 1e-3), first_col)
-                end = min(int(max(high, -1.0) + 1e-3), last_col)
-            for col in range(begin, end + 1):
+            low, high = narrow(float(first_col), float(last_col), a_left, a_col, a_slope)
+            low, high = narrow(low, high, b_left, b_col, b_slope)
+            low, high = narrow(low, high, 1.0 - a_left - b_left, c_col, c_slope)
+            if not low <= high:
+                continue
+            for col in range(int(np.ceil(low)), int(np.floor(high)) + 1):
                 wa = a_left + col * a_col
                 wb = b_left + col * b_col
                 wc = 1.0 - wa - wb
-                if wa < 0.0 or wb < 0.0 or wc < 0.0:
-                    continue
                 z = zc + wa * za + wb * zb
                 if z >= depth_out[row, col]:
                     continue
@@ -425,9 +423,12 @@ def project_points(points, distance, focal, out):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
-def develop_pixels(linear, noise, curve, vignette, saturation, contrast, strength, weights, out):  # type: ignore[no-untyped-def]
+def develop_pixels(  # type: ignore[no-untyped-def]
+    linear, noise, first_row, first_col, curve, vignette, saturation, contrast, strength, weights, out
+):
     """Linear RGB (h, w, 3) -> 8-bit sRGB: vignette, sRGB curve, saturation, contrast, noise of `strength`.
 
+    noise (NOISE_PIXELS, NOISE_PIXELS, 3), read from first_row, first_col on, wrapping around.
     `curve` (n,): sRGB encoding of evenly spaced linear values 0 .. 1; weights (3,): luminance.
     """
     height, width = linear.shape[0], linear.shape[1]
@@ -436,8 +437,10 @@ def develop_pixels(linear, noise, curve, vignette, saturation, contrast, strengt
     one, half, zero = np.float32(1.0), np.float32(0.5), np.float32(0.0)
     for row in range(height):
         y = np.float32((row + 0.5) / height * 2 - 1)
+        noise_row = (first_row + row) & (NOISE_PIXELS - 1)
         for col in range(width):
             x = np.float32((col + 0.5) / width * 2 - 1)
+            noise_col = (first_col + col) & (NOISE_PIXELS - 1)
             fall = one - vignette * (x * x + y * y)
             grey = zero
             for c in range(3):
@@ -447,5 +450,5 @@ def develop_pixels(linear, noise, curve, vignette, saturation, contrast, strengt
                 grey += weights[c] * encoded[c]
             for c in range(3):
                 value = grey + (encoded[c] - grey) * (one + saturation)
-                value += contrast * (value - half) * (one - abs(value + value - one)) + strength * noise[row, col, c]
+                value += contrast * (value - half) * (one - abs(value + value - one)) + strength * noise[noise_row, noise_col, c]
                 out[row, col, c] = np.uint8(min(max(value, zero), one) * np.float32(255.0) + half)

@@ -64,6 +64,8 @@ def grow(  # type: ignore[no-untyped-def]
     step = longest / steps
     # Share of the direction that a step gives up for the wanted one, so that bends do not depend on the step.
     slow, quick = 1.0 - np.exp(-step / 0.018), 1.0 - np.exp(-step / 0.012)
+    # Exponentials of the length grown so far lose the same share at every step.
+    less_rise, less_ramp = np.exp(-step / 0.02), np.exp(-step / style[HEIGHT_RAMP])
     path = np.empty((steps + 2, 3), dtype=np.float32)
     field = np.empty(5, dtype=np.float32)
     for i in range(count):
@@ -85,13 +87,15 @@ def grow(  # type: ignore[no-untyped-def]
         dx, dy, dz = dx / size, dy / size, dz / size
         grown = 0.0
         last = 0
+        held, rising, flat = 1.0, 1.0, less_ramp  # exp(-grown / hold), exp(-grown / 0.02), exp(-(grown + step) / HEIGHT_RAMP)
+        less_held = np.exp(-step / hold)
         side = 1.0 if roots[i, 0] + 0.3 * cx * 0.05 > 0 else -1.0
         cut = wanted
         _field(grid, origin, px, py, pz, field)
         while last < steps and grown < wanted:
             gx, gy, gz = field[1], field[2], field[3]
             near = 1.0 - min(max((field[0] - 0.012) / 0.03, 0.0), 1.0)
-            release = np.exp(-grown / hold)
+            release = held
             tx, ty, tz = cx, cy, cz
             if style[GATHER_RADIUS] > 0.0:
                 ax, ay, az = style[GATHER_X] - px, style[GATHER_Y] - py, style[GATHER_Z] - pz
@@ -127,16 +131,16 @@ def grow(  # type: ignore[no-untyped-def]
             tx += side * ahead * 2.2
             tz -= ahead * 0.8
             dx, dy, dz = dx * (1 - pull) + pull * tx, dy * (1 - pull) + pull * ty, dz * (1 - pull) + pull * tz
-            rise = lift * np.exp(-grown / 0.02) * 60.0 * step
+            rise = lift * rising * 60.0 * step
             dx, dy, dz = dx + rise * nx, dy + rise * ny, dz + rise * nz
             size = np.sqrt(dx * dx + dy * dy + dz * dz) + 1e-9
             dx, dy, dz = dx / size, dy / size, dz / size
             qx, qy, qz = px + dx * step, py + dy * step, pz + dz * step
             _field(grid, origin, qx, qy, qz, field)
-            ramp = 1.0 - np.exp(-(grown + step) / style[HEIGHT_RAMP])
-            least = table[i, HEIGHT] * ramp + 0.0015
-            ey, ez = qy - style[EAR_HEIGHT], qz - 0.0
-            least += style[EAR_COVER] * np.exp(-(ey * ey + ez * ez) / 0.0009) * min(abs(qx) / 0.06, 1.0)
+            least = table[i, HEIGHT] * (1.0 - flat) + 0.0015
+            if style[EAR_COVER] > 0.0:
+                ey = qy - style[EAR_HEIGHT]
+                least += style[EAR_COVER] * np.exp(-(ey * ey + qz * qz) / 0.0009) * min(abs(qx) / 0.06, 1.0)
             if field[0] < least:
                 deep = least - field[0]
                 field[0] = least
@@ -147,6 +151,7 @@ def grow(  # type: ignore[no-untyped-def]
                     dx, dy, dz = dx - into * field[1], dy - into * field[2], dz - into * field[3]
             px, py, pz = qx, qy, qz
             grown += step
+            held, rising, flat = held * less_held, rising * less_rise, flat * less_ramp
             last += 1
             path[last, 0], path[last, 1], path[last, 2] = px, py, pz
             if py < table[i, LOWEST]:

@@ -116,13 +116,34 @@ def _unpack(place):  # type: ignore[no-untyped-def]
     return place >> 32, (place & 0xFFFFFFFF) >> 1, (place & 1) == 1
 
 
-@_fast
-def _interpolate(triangle, bary, row, col, faces, attributes, out):  # type: ignore[no-untyped-def]
-    t = triangle[row, col]
+@numba.njit(nogil=True, inline="always")
+def _interpolate(t, wa, wb, wc, faces, attributes, used, i, batch):  # type: ignore[no-untyped-def]
+    """Attributes of triangle t at the weights wa, wb, wc into column i of a batch."""
     a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+    for k in range(A_AUX):  # a fixed number, so that the compiler lays the loop out flat
+        batch[k * BATCH + i] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+    for k in range(A_AUX, used):
+        batch[k * BATCH + i] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+
+
+@_fast
+def _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch, second):  # type: ignore[no-untyped-def]
+    """Two samples on the diagonal of a block, which stand for all four."""
+    t, s = triangle[row, col], triangle[row + 1, col + 1]
     wa, wb, wc = bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
-    for k in range(ATTRIBUTES):
-        out[k] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+    va, vb, vc = bary[row + 1, col + 1, 0], bary[row + 1, col + 1, 1], bary[row + 1, col + 1, 2]
+    half = np.float32(0.5)
+    if s == t:
+        _interpolate(t, half * (wa + va), half * (wb + vb), half * (wc + vc), faces, attributes, used, i, batch)
+        return
+    _interpolate(s, va, vb, vc, faces, attributes, used, i, batch)
+    for k in range(used):
+        second[k] = batch[k * BATCH + i]
+    _interpolate(t, wa, wb, wc, faces, attributes, used, i, batch)
+    one_piece = abs(batch[U + i] - second[A_UV]) <= 0.1  # else two pieces of cloth meet here
+    for k in range(used):
+        if one_piece or (k != A_UV and k != A_UV + 1):
+            batch[k * BATCH + i] = half * (batch[k * BATCH + i] + second[k])
 
 
 @_fast
@@ -133,22 +154,15 @@ def _gather(places, count, queue, triangle, bary, depth, faces, material, attrib
     """
     height, width = triangle.shape
     used = A_AUX if queue in (_STRANDS, _CLOTH) else ATTRIBUTES
-    value, second = np.empty(ATTRIBUTES, np.float32), np.empty(ATTRIBUTES, np.float32)
+    second = np.empty(ATTRIBUTES)
     inside_frame = look[L_HALF_HEIGHT]
     for i in range(count):
         row, col, merged = _unpack(places[i])
-        _interpolate(triangle, bary, row, col, faces, attributes, value)
         if merged:
-            # Two samples on the diagonal of a block stand for all four.
-            _interpolate(triangle, bary, row + 1, col + 1, faces, attributes, second)
-            one_piece = abs(value[A_UV] - second[A_UV]) <= 0.1  # else two pieces of cloth meet here
-            for k in range(ATTRIBUTES):
-                if one_piece or (k != A_UV and k != A_UV + 1):
-                    value[k] = np.float32(0.5) * (value[k] + second[k])
-        for k in range(A_AUX):
-            batch[k * BATCH + i] = value[k]
-        for k in range(A_AUX, used):
-            batch[k * BATCH + i] = value[k]
+            _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch, second)
+        else:
+            wa, wb, wc = bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
+            _interpolate(triangle[row, col], wa, wb, wc, faces, attributes, used, i, batch)
         batch[KIND + i] = material[triangle[row, col]]
         batch[PATTERN + i] = 2 * (row & 1) + (col & 1)
         z_view = depth[row, col]

@@ -25,14 +25,16 @@ GUARD = float(1 << 29)
 def narrow(low, high, weight, step, slope):  # type: ignore[no-untyped-def]
     """The part of the columns low .. high of a row on which `weight + column * step` is not negative, in floating point.
 
-    The weight is that of column 0 and slope = -1 / step (anything where step is 0). Done for the three edges of a triangle,
-    this is where a row of the picture enters and leaves it, up to rounding: good for skipping, not for deciding.
+    The weight is that of column 0 and slope = -1 / step (anything finite where step is 0). Done for the three edges of a
+    triangle, this is where a row of the picture enters and leaves it, up to rounding: good for skipping, not for deciding.
     """
     cross = weight * slope
     if step > 0:
         low = max(low, cross)
     elif step < 0:
         high = min(high, cross)
+    elif weight < 0:
+        high = -math.inf
     return low, high
 
 

@@ -14,11 +14,11 @@ import platformdirs
 import uvicorn
 
 from crossrig.errors import UserError
+from crossrig.memory import keep_freed_memory
 from crossrig.session import Effort, Networks
 from crossrig.studio.guard import LOOPBACK, Policy
 from crossrig.studio.server import make_app, server_config
 from crossrig.studio.sessions import Sessions
-from crossrig.train.memory import keep_freed_memory
 
 PORT = 8765
 """Always the same if it is free: a browser remembers by the address what work there is."""

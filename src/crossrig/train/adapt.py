@@ -39,11 +39,11 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.losses import feature_moments, hinge_discriminator, hinge_generator
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.weights import load_generator, save_generator
+from crossrig.memory import keep_freed_memory
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.generator import learning_rate_factor, mix_styles
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore

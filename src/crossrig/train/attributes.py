@@ -19,6 +19,7 @@ from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import load_encoder
+from crossrig.memory import keep_freed_memory
 from crossrig.metrics.r2 import all_r2
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.losses import BlockLosses, PointLoss, average
@@ -28,7 +29,6 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_attributes
 from crossrig.train import codes
 from crossrig.train.budget import Budget
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore

@@ -29,9 +29,9 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.inversion.optimise import centre_weight, multiscale_l2
+from crossrig.memory import keep_freed_memory
 from crossrig.sheets import save_grid
 from crossrig.train.degrade import Degradation, damage
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 

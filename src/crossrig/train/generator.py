@@ -42,12 +42,12 @@ from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
 from crossrig.inversion.encoder import Encoder, encoder_for, load_encoder, save_encoder
+from crossrig.memory import keep_freed_memory
 from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore

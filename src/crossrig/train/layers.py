@@ -21,6 +21,7 @@ from crossrig.face3d.params import BLOCKS, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
+from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.baselines.latents import latents_of
 from crossrig.rig.baselines.stylerig import StyleRigEditor
@@ -32,7 +33,6 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_stylerig
 from crossrig.train.codes import load_seen, sample_styles
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 

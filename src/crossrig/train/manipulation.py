@@ -32,6 +32,7 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
@@ -42,7 +43,6 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
 from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_styles
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.pairs import Pairs, known_pairs
 from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.reconstruction import schedule

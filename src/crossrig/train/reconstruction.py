@@ -20,6 +20,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.mirror import mirror_matrix
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
+from crossrig.memory import keep_freed_memory
 from crossrig.metrics.angles import median_angle_errors
 from crossrig.metrics.r2 import all_r2
 from crossrig.rig.losses import BlockLosses, PointLoss, average
@@ -28,7 +29,6 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_reconstruction
 from crossrig.train.budget import Budget
 from crossrig.train.degrade import Degradation, degrade
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
 

@@ -27,6 +27,7 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.baselines.latents import Latents, latents_of
 from crossrig.rig.baselines.stylerig import StyleRig
@@ -35,7 +36,6 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, save_stylerig
 from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_w_plus
-from crossrig.train.memory import keep_freed_memory
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import platform
 
-from crossrig.train.memory import keep_freed_memory
+from crossrig.memory import keep_freed_memory
 
 
 def test_glibc_and_only_glibc_takes_the_settings() -> None:

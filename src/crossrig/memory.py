@@ -1,4 +1,4 @@
-"""Memory settings for training on a CPU."""
+"""Memory settings for long work on a CPU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _MEBIBYTE = 1 << 20
 
 
 def keep_freed_memory() -> bool:
-    """Let glibc keep freed blocks instead of handing them back to the kernel after every step.
+    """Let glibc keep freed blocks instead of handing them back to the kernel after every step or picture.
 
     Activations of several megabytes are otherwise mapped, zeroed page by page and unmapped at each use: at 128 px that
     took three quarters of a training step. Returns whether the C library could be told (glibc on Linux only).
