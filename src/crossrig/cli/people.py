@@ -89,7 +89,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def synth_command(commands: Any) -> None:
     parser = add(commands, "synth", _synth, "Render labelled portraits of synthetic people into a stylegan2-ada ZIP.")
-    parser.add_argument("--count", type=int, required=True, metavar="N", help="portraits")
+    parser.add_argument("--count", type=int, metavar="N", help="portraits")
     parser.add_argument("--size", type=int, default=128, metavar="PX", help="pixels a side (default: 128)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
@@ -99,16 +99,27 @@ def synth_command(commands: Any) -> None:
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")
+    parser.add_argument("--shard", metavar="I/N", help="make only this part, for example 2/4 on the second of four machines")
+    parser.add_argument("--join", type=Path, nargs="+", metavar="FILE", help="put shards together to one archive instead")
 
 
 def _synth(options: argparse.Namespace) -> None:
     from crossrig.data.packs import installed_packs
+    from crossrig.data.shards import Shard, join_shards
     from crossrig.data.synth import synthesise
     from crossrig.data.wardrobe import Wardrobe
 
+    if options.join is not None:
+        if options.count is not None or options.shard is not None:
+            raise UserError("--join makes no portraits: leave out --count and --shard.")
+        print(join_shards(options.join, make_folder(options.outdir)))
+        return
+    if options.count is None:
+        raise UserError("--count is missing: say how many portraits.")
+    first, count = options.first, options.count
+    if options.shard is not None:
+        numbers = Shard.parse(options.shard).numbers(count, first)
+        first, count = numbers.start, len(numbers)
     wardrobe = Wardrobe.of(installed_packs(), options.packs) if options.packs else None
     folder = make_folder(options.outdir)
-    path = synthesise(
-        options.count, options.size, options.seed, folder, options.workers, options.style, options.first, wardrobe=wardrobe
-    )
-    print(path)
+    print(synthesise(count, options.size, options.seed, folder, options.workers, options.style, first, wardrobe=wardrobe))

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,15 +150,23 @@ def synthesise(
         raise UserError(f"There is no style '{style}': choose one of {', '.join(STYLES)}.")
     if workers is not None and workers < 1:
         raise UserError(f"Cannot work with {workers} processes: give at least 1.")
-    folder = Path(outdir)
-    path = folder / archive_name(count, size, seed, style, first)
+    workers = min(workers or os.cpu_count() or 1, -(-count // _WORTH_A_WORKER))
+    path = Path(outdir) / archive_name(count, size, seed, style, first)
+    return write_archive(path, count, _chunks(count, first, seed, size, style, workers, wardrobe), progress)
+
+
+def write_archive(path: Path, count: int, chunks: Iterable[Sequence[Example]], progress: bool = True) -> Path:
+    """Write `count` examples, given in order, as the archive `path` (see `synthesise`): whole or not at all. Returns `path`.
+
+    Raises UserError when it exists already or its folder cannot be made.
+    """
+    folder = path.parent
     if path.exists():
         raise UserError(f"{path} exists already: remove it or choose another folder with --outdir.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"Cannot make the folder {folder} ({error.strerror}): choose another with --outdir.") from None
-    workers = min(workers or os.cpu_count() or 1, -(-count // _WORTH_A_WORKER))
     from tqdm import tqdm  # the workers, which import this module, start without it
 
     labels: list[list[object]] = []
@@ -170,7 +178,7 @@ def synthesise(
             zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive,
             tqdm(total=count, desc="portraits", unit="portrait", disable=not progress) as bar,
         ):
-            for chunk in _chunks(count, first, seed, size, style, workers, wardrobe):
+            for chunk in chunks:
                 for example in chunk:
                     position = len(labels)
                     name = f"{position // 1000:05d}/img{position:08d}.png"
