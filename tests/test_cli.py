@@ -174,7 +174,7 @@ def test_unusual_pictures_are_edited(photo: Path, capsys: pytest.CaptureFixture[
         (("--set", "smile=nan"), "not a finite number"),
         (("--yaw", "100"), "yaw"),
         (("--yaw", "left"), "invalid float value"),
-        (("--domain", "animal"), "invalid choice"),
+        (("--domain", "humna"), 'Did you mean "human"'),
         (("--yav", "10"), 'no option "--yav" in `crossrig edit`. Did you mean "--yaw"?'),
         (("extra",), 'no argument "extra"'),
         (("--device", "tpu"), "must be cpu or cuda"),

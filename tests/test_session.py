@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from crossrig.data.detect import Face
 from crossrig.data.pictures import from_array
 from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import save_generator
 from crossrig.session import EditSession, Effort, Memory, Networks
 
 QUICK = Effort(trial_steps=1, steps=2, tuning_steps=1)
@@ -160,6 +163,36 @@ def test_no_face(networks: Networks) -> None:
 def test_unknown_domain(networks: Networks) -> None:
     with pytest.raises(UserError, match="human, toon and auto"):
         EditSession("animal", networks=networks)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def own_domains(tiny_assets: Path, tmp_path: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of networks in use that holds a further child of the human generator, and a generator that is none."""
+    for file in tiny_assets.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    clay, stranger = copy.deepcopy(tiny_generator), copy.deepcopy(tiny_generator)
+    with torch.no_grad():
+        clay.synthesis.b4.conv1.weight.mul_(1.1)
+        for parameter in stranger.mapping.parameters():
+            parameter.copy_(parameter.flip(0))
+    save_generator(tmp_path / "generator-clay.safetensors", clay)
+    save_generator(tmp_path / "generator-stranger.safetensors", stranger)
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tmp_path))
+    return tmp_path
+
+
+def test_a_domain_of_ones_own_is_edited_like_those_that_ship(own_domains: Path, astronaut: np.ndarray) -> None:
+    file = own_domains / "generator-clay.safetensors"
+    for wish in ("clay", str(file)):
+        session = EditSession(wish, effort=QUICK)
+        assert list(session.networks.generators) == ["clay"]
+    assert "Edited in the clay domain." in session.set_image(astronaut)
+    session.edit({"yaw": 10.0})
+    assert session.render().shape == astronaut.shape
+    # What is no child of the human generator is left out where all are tried, and refused where it is asked for.
+    assert list(EditSession("auto", effort=QUICK).networks.generators) == ["human", "toon", "clay"]
+    with pytest.raises(UserError, match="no latent space in common"):
+        EditSession("stranger", effort=QUICK)
 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

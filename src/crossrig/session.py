@@ -28,6 +28,8 @@ from crossrig import assets, checkpoint
 from crossrig.data.align import Crop, Framing, crop, paste_back, refine, to_pixels, to_tensor
 from crossrig.data.detect import Face, choose_face, detect_faces
 from crossrig.data.pictures import Picture, from_array, read_picture
+from crossrig.domains.blend import check_fit
+from crossrig.domains.generators import domain_label, generator_file, installed_domains
 from crossrig.errors import UserError
 from crossrig.face3d import controls
 from crossrig.face3d.model import FaceModel
@@ -50,8 +52,6 @@ from crossrig.rig.weights import load_reconstruction, load_rig
 
 Pixels = NDArray[np.uint8]
 Source = str | os.PathLike[str] | NDArray[np.uint8] | Picture
-#: The domains that ship; a model of one's own brings its own.
-DOMAINS: tuple[str, ...] = ("human", "toon")
 #: What the distance of each attribute is measured in.
 UNITS: Mapping[str, str] = {
     "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
@@ -95,14 +95,26 @@ class Networks:
 
     @classmethod
     def shipped(cls, domain: str, device: str = "cpu") -> Networks:
-        """Load what ``domain`` needs. Raises :class:`UserError` naming what is missing and how to get it."""
-        wanted = DOMAINS if domain == "auto" else (domain,)
-        if domain == "auto" and assets.find("generator-toon") is None:
-            wanted = ("human",)
-        generators = {name: load_generator(assets.require(f"generator-{name}")) for name in wanted}
-        human = checkpoint.sha256(assets.require("generator-human"))
+        """Load what ``domain`` needs: a child of the human generator by name or file (`domains.generators`), or ``"auto"``, all at hand.
+
+        Raises :class:`UserError` naming what is missing and how to get it, or when the domain's generator is no child of the human one.
+        """
+        wanted = installed_domains() if domain == "auto" else (domain,)
+        files = {domain_label(name): generator_file(name) for name in wanted}
+        human = assets.require("generator-human")
+        parent = load_generator(human)
+        generators: dict[str, Generator] = {}
+        for name, file in files.items():
+            child = parent if file == human else load_generator(file)
+            try:
+                check_fit(parent, child)  # else the rig says nothing about it
+            except UserError:
+                if domain != "auto":
+                    raise
+                continue  # a generator with another rig: `crossrig edit --model`
+            generators[name] = child
         encoder = assets.find("encoder")
-        rig = load_rig(assets.require("manipulation"), human)
+        rig = load_rig(assets.require("manipulation"), checkpoint.sha256(human))
         return cls._with_readers(generators, rig, load_encoder(encoder) if encoder else None, device)
 
     @classmethod
@@ -199,16 +211,16 @@ class EditSession:
     ) -> None:
         """``progress(what, step, steps)`` is told how the slow parts of ``set_image`` come along.
 
-        ``domain="auto"``: the picture is inverted a little in every domain, and the one whose generator comes nearer, in perceptual
-        distance, is taken.
+        ``domain``: one of the networks', or without these what :meth:`Networks.shipped` takes. ``"auto"``: the picture is inverted a little
+        in every domain, and the one whose generator comes nearest, in perceptual distance, is taken.
         """
-        known = DOMAINS if networks is None else tuple(networks.generators)
-        if domain not in (*known, "auto"):
-            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(known)} and auto.')
-        self.domain_wanted = domain
         self.device = device
         self.effort = effort or Effort()
         self.networks = networks if networks is not None else Networks.shipped(domain, device)
+        known = tuple(self.networks.generators)
+        self.domain_wanted = domain_label(domain)
+        if self.domain_wanted not in (*known, "auto"):
+            raise UserError(f'There is no domain "{domain}"; the domains are {", ".join(known)} and auto.')
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}

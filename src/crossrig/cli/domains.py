@@ -45,7 +45,7 @@ def _translate(options: argparse.Namespace) -> None:
     from crossrig.domains.translate import translate
     from crossrig.gan.weights import load_generator
     from crossrig.memory import keep_freed_memory
-    from crossrig.session import DOMAINS, EditSession, Effort, Networks
+    from crossrig.session import EditSession, Effort, Networks
     from crossrig.sheets import contact_sheet
 
     if options.source == options.target:
@@ -61,21 +61,16 @@ def _translate(options: argparse.Namespace) -> None:
     effort = replace(usual, steps=at_least(options.steps, 1, "--steps", usual.steps), tuning_steps=0, detail=False)
     device = check_device(options.device)
     target = load_generator(generator_file(options.target)).requires_grad_(False)
-    if options.source in (*DOMAINS, "auto"):
-        networks, domain = Networks.shipped(options.source, device), options.source
-    else:  # a child of the human generator: its W is the encoder's, and its pictures are framed alike
-        own = load_generator(generator_file(options.source)).to(device).requires_grad_(False)
-        networks, domain = replace(Networks.shipped("human", device), generators={"human": own}), "human"
+    networks = Networks.shipped(options.source, device)
     for generator in networks.generators.values():  # before the slow part
         check_fit(generator.cpu(), target)
         generator.to(device)
     if steps is not None:
         shares_by_resolution(target.style_space, steps)
     keep_freed_memory()
-    session = EditSession(domain, device, networks, effort, show_progress)
+    session = EditSession(options.source, device, networks, effort, show_progress)
     notes = [note for note in session.set_image(picture) if not note.startswith("Edited in the")]
-    found = session.domain if options.source == "auto" else domain_label(options.source)
-    goal = domain_label(options.target)
+    found, goal = session.domain, domain_label(options.target)
     if found == goal:
         raise UserError(
             f"{options.picture}: looks like a picture of the {found} domain already; say with --from which it is, or choose another --to."

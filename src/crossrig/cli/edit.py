@@ -30,8 +30,8 @@ def edit_command(commands: Any) -> None:
     parser.add_argument("picture", type=Path, metavar="PICTURE", help="PNG, JPEG, WebP, TIFF, BMP or GIF")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="the edited picture: .png, .jpg or .webp")
     parser.add_argument(
-        "--domain", choices=("human", "toon", "auto"), default="auto",
-        help="whose generator edits it; auto tries all and takes the one that comes nearest (default: auto)",
+        "--domain", metavar="NAME", default="auto",
+        help="whose generator edits it: human, toon, a domain of your own, or auto, which tries all and takes the nearest (default: auto)",
     )  # fmt: skip
     parser.add_argument("--model", metavar="NAME", help="edit with a generator of your own that `crossrig rig` has rigged")
     parser.add_argument(

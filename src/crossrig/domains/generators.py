@@ -20,6 +20,11 @@ def domain_names() -> tuple[str, ...]:
     return tuple(dict.fromkeys([*shipped, *own]))
 
 
+def installed_domains() -> tuple[str, ...]:
+    """Those of `domain_names` whose generators are at hand."""
+    return tuple(name for name in domain_names() if f"{_PREFIX}{name}" not in assets.ASSETS or assets.find(f"{_PREFIX}{name}"))
+
+
 def generator_file(word: str | Path) -> Path:
     """The checkpoint of `human`, `toon`, another `generator-NAME.safetensors` beside the networks in use, or the file itself.
 

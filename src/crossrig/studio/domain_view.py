@@ -14,7 +14,7 @@ from crossrig.data.align import to_pixels
 from crossrig.domains.blend import blend
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.session import DOMAINS, Networks
+from crossrig.session import Networks
 from crossrig.studio.drawing import REST
 from crossrig.studio.outlets import Outlets
 from crossrig.studio.pictures import to_jpeg
@@ -23,18 +23,13 @@ from crossrig.studio.work import Work
 from crossrig.studio.worker import Choice, Urgency
 
 
-def domains_of(networks: Networks) -> tuple[str, ...]:
-    """Domains whose generators are there, in the order in which they are shown."""
-    return tuple(name for name in DOMAINS if name in networks.generators)
-
-
 class DomainView:
     """Draws only while a page shows it."""
 
     def __init__(self, work: Work, outlets: Outlets, networks: Networks) -> None:
         self._work = work
         self._outlets = outlets
-        self._generators: dict[str, Generator] = {name: networks.generators[name] for name in DOMAINS if name in networks.generators}
+        self._generators: dict[str, Generator] = dict(networks.generators)
         self._wish: ShowDomains | None = None
         self._drawn: dict[str, Hashable] = {}  # what -> what it was drawn of
 

@@ -9,7 +9,7 @@ from crossrig.data.detect import Face, detect_faces
 from crossrig.data.pictures import Picture
 from crossrig.data.placing import framing_of_points
 from crossrig.errors import UserError
-from crossrig.session import DOMAINS, EditSession, Effort, Networks
+from crossrig.session import EditSession, Effort, Networks
 from crossrig.studio.history import History
 from crossrig.studio.keeping import written_to
 from crossrig.studio.outlets import Outlet, Outlets
@@ -76,8 +76,12 @@ class Intake:
         self._question: _Question | None = None
 
     def take(self, picture: Picture, png: bytes, domain: DomainWish, ask: bool) -> None:
-        """Have a picture taken in; ``ask`` which face also where there is but one. Raises UserError when there is a picture already."""
+        """Have a picture taken in; ``ask`` which face also where there is but one.
+
+        Raises UserError when there is a picture already, or no such domain.
+        """
         self._check_empty()
+        self._session_for(domain)  # complains at once
         upload = _Upload(picture, png, domain, ask)
         self._slow.begin(lambda: self._look(upload), "A picture is being taken in already; stop that first.")
         self._question = None
@@ -125,7 +129,6 @@ class Intake:
 
     def _look(self, upload: _Upload) -> None:
         """Look for faces; where it is not clear which, ask."""
-        self._session_for(upload.domain)  # complains before the person has to choose
         self._slow.progress("Looking for the face", 0, 1)
         faces = detect_faces(upload.picture.pixels)
         if len(faces) == 1 and not upload.ask:
@@ -151,10 +154,9 @@ class Intake:
     def _session_for(self, domain: DomainWish) -> EditSession:
         networks = self._networks
         if domain in networks.generators:
-            one = next(name for name in DOMAINS if name == domain)
-            networks = replace(networks, generators={one: networks.generators[one]})
+            networks = replace(networks, generators={domain: networks.generators[domain]})
         elif domain != "auto":
-            raise UserError(f"The generator of the {domain} domain is not installed; choose another domain.")
+            raise UserError(f'There is no domain "{domain[:40]}"; there are auto, {", ".join(networks.generators)}.')
         return EditSession(domain, networks=networks, effort=self._effort, progress=self._slow.progress)
 
     def _reopen(self) -> None:

@@ -18,7 +18,7 @@ from crossrig.studio import codec
 VERSION = 2
 """Goes up when a page of before could misunderstand."""
 
-DomainWish = Literal["auto", "human", "toon"]
+DomainWish = str  # "auto", or one of the domains in `Welcome`
 Extent = Literal["face", "whole"]
 Attribute = Literal["pose", "expression", "shape", "albedo", "illumination"]
 HandleFollows = Literal["expression", "shape"]

@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
 from crossrig.studio import panel, pictures, protocol
-from crossrig.studio.domain_view import domains_of
 from crossrig.studio.editor import Editor
 from crossrig.studio.examples import EXAMPLES
 from crossrig.studio.guard import Bucket, Guard, Policy
@@ -28,7 +27,6 @@ from crossrig.studio.protocol import (
     Attribute,
     Cancel,
     ClientMessage,
-    DomainWish,
     Frame,
     Hello,
     Problem,
@@ -161,9 +159,8 @@ def make_app(sessions: Sessions, policy: Policy) -> FastAPI:
         ask: Annotated[str, Query()] = "",
     ) -> Response:
         editor = _editor(sessions, x_session)
-        wish = _domain(domain)
         picture, png = await _picture(request, x_name)
-        editor.take(picture, png, wish, ask == "face")
+        editor.take(picture, png, domain, ask == "face")
         return Response(status_code=204)
 
     @app.post("/attribute/{attribute}")
@@ -262,7 +259,7 @@ async def _greet(socket: WebSocket, page: Page, sessions: Sessions, opened: Buck
         return None
     examples = tuple(example.info for example in EXAMPLES.values())
     looks = tuple(look.info for look in panel.LOOKS.values())
-    domains = domains_of(sessions.networks)
+    domains = tuple(sessions.networks.generators)
     page.say(Welcome(secret, fresh, panel.panel(), looks, examples, domains, str(sessions.root)))
     editor.attach(page)
     return editor
@@ -323,12 +320,6 @@ def _editor(sessions: Sessions, secret: str) -> Editor:
     if editor is None:
         raise UserError("The page's secret is not known here; load the page again.")
     return editor
-
-
-def _domain(text: str) -> DomainWish:
-    if text not in get_args(DomainWish):
-        raise UserError(f"The domain must be {', '.join(get_args(DomainWish))}.")
-    return cast(DomainWish, text)
 
 
 def _clean(name: str) -> str:

@@ -5,8 +5,9 @@ import { $, make } from "./dom.js";
 import { showDomains } from "./protocol.js";
 
 /** @type {Record<string, string>} */
-const TITLES = { human: "Photograph", toon: "Cartoon" };
-const titleOf = (/** @type {string} */ name) => TITLES[name] ?? name;
+const TITLES = { human: "Photograph", toon: "Cartoon", painting: "Painting", sketch: "Pencil drawing" };
+/** @param {string} name of a domain, which may be a person's own */
+export const titleOf = (name) => TITLES[name] ?? name;
 
 export class Domains {
   #line;

@@ -106,7 +106,7 @@ export const VERSION = 2;
  * @typedef {object} UseExample
  * @property {"UseExample"} type
  * @property {string} name
- * @property {"auto" | "human" | "toon"} domain
+ * @property {string} domain
  */
 
 /**
@@ -374,7 +374,7 @@ export function hello(version, session = null) {
 
 /**
  * @param {string} name
- * @param {"auto" | "human" | "toon"} [domain]
+ * @param {string} [domain]
  * @returns {UseExample}
  */
 export function useExample(name, domain = "auto") {

@@ -2,6 +2,7 @@
 // The first page: every way to bring a picture.
 
 import { $, complain, make } from "./dom.js";
+import { titleOf } from "./domains.js";
 import { useExample } from "./protocol.js";
 import { forget, recents } from "./recents.js";
 
@@ -38,10 +39,9 @@ export class Start {
 
   /** @param {import("./protocol.js").Welcome} welcome */
   build(welcome) {
-    const names = { human: "a photograph", toon: "a drawing or cartoon" };
     $("domain").replaceChildren(
       make("option", { value: "auto", textContent: "whatever fits best" }),
-      ...welcome.domains.map((name) => make("option", { value: name, textContent: names[/** @type {"human"} */ (name)] ?? name })),
+      ...welcome.domains.map((name) => make("option", { value: name, textContent: titleOf(name) })),
     );
     $("examples").replaceChildren(
       ...welcome.examples.map((example) => {

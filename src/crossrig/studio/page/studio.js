@@ -6,7 +6,7 @@ import { Connection } from "./connection.js";
 import { Controls } from "./controls.js";
 import { Copy } from "./copy.js";
 import { $, complain, download } from "./dom.js";
-import { Domains } from "./domains.js";
+import { Domains, titleOf } from "./domains.js";
 import { Faces } from "./faces.js";
 import { Handles } from "./handles.js";
 import { History } from "./history.js";
@@ -52,9 +52,7 @@ function work(what, share) {
 }
 
 /** @type {Record<string, string>} */
-const STAGES = {
-  "trying human": "Trying it as a photograph", "trying toon": "Trying it as a drawing", inverting: "Finding the face", tuning: "Fitting the details",
-};
+const STAGES = { inverting: "Finding the face", tuning: "Fitting the details" };
 
 /**
  * @param {string} type
@@ -80,7 +78,8 @@ on("Welcome", (/** @type {import("./protocol.js").Welcome} */ welcome) => {
 
 on("Progress", ({ what, step, steps }) => {
   faces.close();
-  work(STAGES[what] ?? what, step ? step / steps : undefined);
+  const trial = /^trying (.+)$/.exec(what);
+  work(trial ? `Trying it as a ${titleOf(trial[1]).toLowerCase()}` : (STAGES[what] ?? what), step ? step / steps : undefined);
 });
 on("FacesFound", (/** @type {import("./protocol.js").FacesFound} */ question) => {
   work("");
