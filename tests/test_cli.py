@@ -287,6 +287,13 @@ def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[
     assert "# Inverted portraits" not in page
     assert "Left out: stylerig_wplus, stylerig_s." in page
     assert list(Path().iterdir()) == []
+    assert "A trial" not in page
+    assert main((*words, "--trial")) == 0
+    trial = capsys.readouterr().out
+    assert "A trial, on people set aside" in trial
+    rows = [[line for line in text.splitlines() if line.startswith("| ours")] for text in (page, trial)]
+    assert rows[0]
+    assert rows[0] != rows[1]  # other people
 
 
 def test_eval_edits_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:

@@ -167,6 +167,7 @@ def test_reserved_seeds_differ() -> None:
     from crossrig import evaluate
     from crossrig.evaluation import controls
 
-    seeds = [evaluate.HELD_OUT_SEED, evaluate.CODES_SEED, edits.EDIT_CODES_SEED, edits.EDIT_TARGETS_SEED]
-    seeds += [edits.EDIT_PORTRAITS_SEED, edits.REALISM_SEED, controls.CONTROLS_SEED]
+    seeds = [evaluate.HELD_OUT_SEED, evaluate.CODES_SEED, edits.EDIT_TARGETS_SEED, controls.CONTROLS_SEED]
+    for people in (edits.UNSEEN, edits.TRIAL):
+        seeds += [people.codes, people.portraits, people.realism]
     assert len(set(seeds)) == len(seeds)

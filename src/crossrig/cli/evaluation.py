@@ -47,6 +47,7 @@ def eval_edits_command(parts: Any) -> None:
         "--inversion", choices=("optimise", "pie"), default="optimise",
         help="how portraits become codes: as in `crossrig edit`, or by PIE (default: optimise)",
     )  # fmt: skip
+    parser.add_argument("--trial", action="store_true", help="edit other people, set aside for choosing between settings; the page says so")
     parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
     parser.add_argument("--outdir", type=Path, default=None, help="folder for edits.md, edits.json, controls.json and the pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
@@ -55,7 +56,7 @@ def eval_edits_command(parts: Any) -> None:
 
 def _eval_edits(options: argparse.Namespace) -> None:
     from crossrig.evaluation import report
-    from crossrig.evaluation.edits import Sizes
+    from crossrig.evaluation.edits import TRIAL, UNSEEN, Sizes
     from crossrig.evaluation.methods import STYLERIGS, USUAL, check_methods
     from crossrig.evaluation.shipped import Request, evaluate_shipped, parse_rigs
     from crossrig.memory import keep_freed_memory
@@ -66,8 +67,9 @@ def _eval_edits(options: argparse.Namespace) -> None:
     rigs = parse_rigs(options.rigs)
     controls = at_least(options.controls, 0, "--controls", min(64, samples))
     request = Request(
-        sizes, methods, options.codes, options.triples, rigs, controls, options.workers, tuple(options.stylerigs), options.inversion
-    )
+        sizes, methods, options.codes, options.triples, rigs, controls, options.workers, tuple(options.stylerigs), options.inversion,
+        TRIAL if options.trial else UNSEEN,
+    )  # fmt: skip
     if options.outdir is not None:
         make_folder(options.outdir)
         report.check_folder(options.outdir, [*methods, *STYLERIGS.values(), *rigs], options.overwrite)

@@ -2,7 +2,7 @@
 
 Protocol
 --------
-*subjects*     codes of unseen z (EDIT_CODES_SEED, truncation 1, unmixed), and W+ inversions of unseen portraits (EDIT_PORTRAITS_SEED);
+*subjects*     codes of unseen z (UNSEEN.codes, truncation 1, unmixed), and W+ inversions of unseen portraits (UNSEEN.portraits);
                figures of the latter begin with `inverted.`.
 *commands*     for each subject and attribute the difference to the next subject's value, both read from the unedited picture by the
                reconstruction network. Every method gets the same commands.
@@ -50,11 +50,22 @@ from crossrig.rig.editors import Editor
 from crossrig.rig.reading import see
 from crossrig.rig.units import MEASURED_BLOCK
 
-#: Reserved for this evaluation: no recipe may use them.
-EDIT_CODES_SEED = 770_000_021
 EDIT_TARGETS_SEED = 770_000_023
-EDIT_PORTRAITS_SEED = 770_000_029
-REALISM_SEED = 770_000_031
+
+
+@dataclass(frozen=True)
+class People:
+    """Seeds of the people of an evaluation: codes that are edited, portraits that are inverted, codes of the unedited pictures."""
+
+    codes: int
+    portraits: int
+    realism: int
+
+
+#: Reserved for the evaluation: no recipe may use them, and no choice may be made by them.
+UNSEEN = People(770_000_021, 770_000_029, 770_000_031)
+#: As many others, for choosing between settings.
+TRIAL = People(880_000_021, 880_000_029, 880_000_031)
 
 #: The full method, the one baselines are compared with.
 OURS = "ours"
@@ -138,14 +149,15 @@ def evaluate_edits(
     sizes: Sizes,
     inverted: Tensor | None = None,
     progress: Progress | None = None,
+    people: People = UNSEEN,
 ) -> Evaluation:
     """Everything about every editor. `inverted`: codes (M,S) of unseen portraits, None to leave them out."""
     tell = progress or (lambda what, step, steps: None)
-    styles = unseen_styles(instruments.generator, sizes.codes, EDIT_CODES_SEED)
+    styles = unseen_styles(instruments.generator, sizes.codes, people.codes)
     subjects = Subjects.of(instruments, styles)
     evaluation = evaluate_subjects(instruments, editors, subjects, sizes, "", tell)
     figures, points = dict(evaluation.figures), evaluation.points
-    figures |= realism_figures(instruments, evaluation.features)
+    figures |= realism_figures(instruments, evaluation.features, people.realism)
     sets = Resampling(sizes.anchors, sizes.draws)
     for step, (method, editor) in enumerate(editors.items()):
         figures |= disentanglement_figures(instruments, editor, subjects, sizes, sets, method)
@@ -293,13 +305,13 @@ def margins(figures: Mapping[str, Statistic], methods: list[str]) -> Figures:
     return found
 
 
-def realism_figures(instruments: Instruments, edited: Mapping[str, Tensor]) -> Figures:
+def realism_figures(instruments: Instruments, edited: Mapping[str, Tensor], seed: int) -> Figures:
     """`frechet.{method}`: features (M,C) of all edited pictures against M unedited pictures of other codes; `frechet.unedited`: two such
     sets of unedited pictures, the distance that M pictures have by chance."""
     figures: Figures = {}
     for method, features in edited.items():
         if not figures:
-            fresh = look(instruments, unseen_styles(instruments.generator, 2 * len(features), REALISM_SEED), identity=False).features
+            fresh = look(instruments, unseen_styles(instruments.generator, 2 * len(features), seed), identity=False).features
             reference, other = torch.split(fresh, len(features))
             figures["frechet.unedited"] = Statistic.single(frechet_distance(other, reference))
         figures[f"frechet.{method}"] = Statistic.single(frechet_distance(features, reference))

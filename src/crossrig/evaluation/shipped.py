@@ -16,7 +16,7 @@ from crossrig.errors import UserError
 from crossrig.evaluate import unseen_styles
 from crossrig.evaluation import report
 from crossrig.evaluation.controls import FILE, ControlFigure, ControlTable, measure_controls, save_table
-from crossrig.evaluation.edits import EDIT_CODES_SEED, EDIT_PORTRAITS_SEED, OURS, Evaluation, Progress, Sizes, evaluate_edits
+from crossrig.evaluation.edits import OURS, UNSEEN, Evaluation, People, Progress, Sizes, evaluate_edits
 from crossrig.evaluation.instruments import Instruments, Subjects
 from crossrig.evaluation.methods import BASELINES, STYLERIGS, USUAL, build_editors, check_name, rig_editor, stylerig_editors
 from crossrig.evaluation.portraits import embedded, inverted_styles, optimised, unseen_portraits
@@ -43,6 +43,7 @@ class Request:
     codes: file of labelled codes that T was trained on; None: label `triples` codes as T's recipe does. rigs: more rigs by name, M
     alone. controls: subjects each named control is tried on; 0: leave the controls out. workers: processes that render portraits.
     stylerigs: trained StyleRigs, one of each latent space at most. inversion: how portraits become codes, a search in W+ or PIE.
+    people: who is edited; those of the evaluation are kept for figures that are printed somewhere.
     """
 
     sizes: Sizes
@@ -54,6 +55,7 @@ class Request:
     workers: int | None = None
     stylerigs: tuple[Path, ...] = ()
     inversion: Inversion = "optimise"
+    people: People = UNSEEN
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,12 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     editors |= stylerigs
     editors |= {name: rig_editor(other) for name, other in extra.items()}
     inverted = _inverted(request, instruments, rig, tell)
-    evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell)
+    evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell, request.people)
     method = OURS if OURS in editors else next(iter(editors))
     figures: dict[str, ControlFigure] = {}
     if request.controls:
         count = min(request.controls, request.sizes.codes)
-        subjects = Subjects.of(instruments, unseen_styles(generator, request.sizes.codes, EDIT_CODES_SEED))
+        subjects = Subjects.of(instruments, unseen_styles(generator, request.sizes.codes, request.people.codes))
         figures = measure_controls(instruments, editors[method], subjects, count, request.sizes.draws, partial(tell, "controls"))
     table = ControlTable(owner, checkpoint.sha256(rig_file), method, figures)
     return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor, list(editors)))
@@ -129,7 +131,7 @@ def _inverted(request: Request, instruments: Instruments, rig: Rig, tell: Progre
     if not count:
         return None
     generator, found = instruments.generator, assets.find("encoder")
-    images = unseen_portraits(count, generator.config.resolution, EDIT_PORTRAITS_SEED, request.workers)
+    images = unseen_portraits(count, generator.config.resolution, request.people.portraits, request.workers)
     encoder, perceptual = load_encoder(found) if found else None, PerceptualDistance()
     if request.inversion == "pie":
         way = embedded(generator, encoder, perceptual, rig, instruments.reader, instruments.units)
@@ -153,6 +155,8 @@ def _notes(
         f"over people. Generator {table.generator[:12]}, rig {table.manipulation[:12]}. Protocol: docs/7-edits-evaluation.md.",
         f"Layers edited: {layers}.",
     ]
+    if request.people != UNSEEN:
+        notes.insert(0, "A trial, on people set aside for choosing between settings: not the figures of the evaluation.")
     if inverted is not None and request.inversion == "pie":
         notes.append("Portraits were inverted by PIE (inversion/pie.py) under the edits of M.")
     if absent := [name for name in STYLERIGS.values() if name not in methods]:
