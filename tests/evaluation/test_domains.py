@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crossrig import assets
 from crossrig.data.synth import synthesise
@@ -53,6 +55,18 @@ def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
     few = synthesise(4, 32, 5, tmp_path, workers=1, style="toon", progress=False)
     with pytest.raises(UserError, match="16 or more"):
         domain_pictures(DomainRequest("toon", pictures=(few,)), 32)
+
+
+def test_pictures_come_from_folders_and_archives_without_labels(tmp_path: Path) -> None:
+    archive = synthesise(10, 32, 5, tmp_path, workers=1, style="toon", progress=False)
+    folder = tmp_path / "drawn"
+    folder.mkdir()
+    for number in range(10):
+        Image.fromarray(np.full((48, 40, 3), 20 * number, np.uint8)).save(folder / f"{number}.png")
+    pictures = domain_pictures(DomainRequest("clay", pictures=(folder, archive), samples=9), 32)
+    assert pictures.shape == (18, 3, 32, 32)
+    assert pictures[3].mean() == pytest.approx(60 / 127.5 - 1, abs=1e-5)
+    assert pictures[10:].std() > 0.1
 
 
 def test_consistency_is_about_what_varies(people: FaceParams) -> None:

@@ -17,13 +17,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from crossrig import assets, checkpoint
-from crossrig.data.portrait_set import load_portraits
+from crossrig.data.align import to_tensor
+from crossrig.data.images import open_images
 from crossrig.data.synth import Style
 from crossrig.domains.blend import check_fit
 from crossrig.domains.consistency import correlation
@@ -55,7 +57,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class DomainRequest:
-    """domain: name or file of the child. parent: name or file. pictures: archives of its domain; none for those that can be rendered.
+    """domain: name or file of the child. parent: name or file. pictures: folders or archives of heads of its domain, cut out;
+    none for those that can be rendered.
 
     judge: a reconstruction network that learned from the domain, for evaluation only; None: the shipped one. samples: codes, and as many
     pictures.
@@ -96,15 +99,18 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
 
 def domain_pictures(request: DomainRequest, resolution: int) -> Tensor:
     """(N,3,R,R) in [-1,1]: twice as many pictures of the domain as samples, or all there are. Raises UserError where there are too few."""
+    most = 2 * request.samples
     if request.pictures:
-        archive = load_portraits(request.pictures, resolution, 2 * request.samples)
+        heads = chain.from_iterable(open_images(path, labelled=False).read_all(resolution) for path in request.pictures)
+        found = torch.stack([to_tensor(head)[0] for head in islice(heads, most)])
     elif request.domain in RENDERED:
-        archive = unseen_set(2 * request.samples, resolution, DOMAIN_PICTURES_SEED, request.workers, style=RENDERED[request.domain])
+        archive = unseen_set(most, resolution, DOMAIN_PICTURES_SEED, request.workers, style=RENDERED[request.domain])
+        found = archive.batch(torch.arange(len(archive)))[0]
     else:
-        raise UserError(f"Pictures of {request.domain} cannot be rendered: give --pictures with archives of its domain.")
-    if len(archive) < 16:
-        raise UserError(f"16 or more pictures of the domain are needed, and there are {len(archive)}.")
-    return archive.batch(torch.arange(len(archive)))[0]
+        raise UserError(f"Pictures of {request.domain} cannot be rendered: give --pictures with a folder or archives of its domain.")
+    if len(found) < 16:
+        raise UserError(f"16 or more pictures of the domain are needed, and there are {len(found)}.")
+    return found
 
 
 def consistency_figures(parent: FaceParams, child: FaceParams) -> Figures:
