@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -52,7 +53,9 @@ def test_sheet_and_pictures_are_written(tiny_assets: Path, tmp_path: Path, monke
     assert path == tmp_path / "sheet.png"
     with Image.open(path) as sheet:
         assert sheet.width > (2 + len(EDITS)) * 192
-        assert sheet.height > 4 * 192
+        assert sheet.height > 5 * 192  # two pictures, their models, and the photograph in the other domain
+        below = np.asarray(sheet.convert("RGB"))[4 * 220 + 10 : 5 * 220 - 30]
+    assert (below[:, 200:] < 255).any(axis=(0, 2)).mean() > 0.8
     assert len(list(tmp_path.glob("photograph-*.png"))) == len(EDITS)
     assert len(list(tmp_path.glob("drawing-*.png"))) == len(EDITS)
     with Image.open(tmp_path / "photograph-smile.png") as edited:

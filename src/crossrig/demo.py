@@ -1,4 +1,4 @@
-"""`make demo`: two pictures that nobody here made, edited, on one contact sheet."""
+"""`make demo`: two pictures that nobody here made, edited, and the first of them in every other domain, on one contact sheet."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from crossrig.data.align import to_pixels
 from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.data.pictures import Picture, from_array, read_picture
 from crossrig.face3d import controls
 from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
+from crossrig.gan.generator import Generator
 from crossrig.metrics.angles import ANGLES
 from crossrig.session import EditSession, Effort, Networks
 from crossrig.sheets import contact_sheet
@@ -67,6 +71,13 @@ def for_face(caption: str, params: FaceParams) -> tuple[str, dict[str, float]]:
     return caption, values
 
 
+@torch.no_grad()
+def _painted(generator: Generator, name: str, codes: Tensor) -> list[tuple[str, Pixels]]:
+    """Style codes (N,S) as cells: the first is captioned with the domain's name."""
+    pictures = [to_pixels(generator.synthesise(code[None])) for code in codes]
+    return [(f"as {name}" if number == 0 else "", picture) for number, picture in enumerate(pictures)]
+
+
 def make_sheet(
     outdir: Path,
     device: str = "cpu",
@@ -74,24 +85,35 @@ def make_sheet(
     networks: Networks | None = None,
     effort: Effort | None = None,
 ) -> Path:
-    """Edit both pictures and write ``sheet.png`` and the edited pictures into a folder; returns the sheet's path."""
+    """Edit both pictures and write ``sheet.png`` and the edited pictures into a folder; returns the sheet's path.
+
+    The first picture's style codes, before and after each edit, are also painted by the generators of all other domains.
+    """
     networks = networks or Networks.shipped("auto", device)
     rows: list[list[tuple[str, Pixels]]] = []
+    elsewhere: list[list[tuple[str, Pixels]]] = []
     for subject in subjects():
         domain = subject.domain if subject.domain in networks.generators else "auto"
         session = EditSession(domain, device, networks, effort, progress)
         session.set_image(subject.picture)
         faces = [(subject.caption, session.input_crop()), (f"inversion ({session.domain})", session.inverted_crop())]
-        models = [("", np.full_like(session.input_crop(), 255)), ("3D model", session.rendering_of_model())]
+        blank = ("", np.full_like(session.input_crop(), 255))
+        models = [blank, ("3D model", session.rendering_of_model())]
+        codes = [session.style_code]
         for edit in EDITS:
             caption, values = for_face(edit, session.params)
             session.reset()
             session.edit(values)
             faces.append((caption, session.render_crop()))
             models.append(("", session.rendering_of_model()))
+            codes.append(session.edited_code())
             name = f"{subject.caption}-{caption.replace(' ', '-')}.png"
             save_picture(outdir / name, session.render(), DigitalSource.EDITED, overwrite=True)
         rows += [faces, models]
+        if not elsewhere:
+            others = {name: generator for name, generator in networks.generators.items() if name != session.domain}
+            elsewhere = [[blank, *_painted(generator, name, torch.cat(codes))] for name, generator in others.items()]
+    rows += elsewhere
     path = outdir / "sheet.png"
     save_picture(path, contact_sheet(rows), DigitalSource.EDITED, overwrite=True)
     return path
