@@ -181,6 +181,13 @@ def own_domains(tiny_assets: Path, tmp_path: Path, tiny_generator: Generator, mo
     return tmp_path
 
 
+def test_the_domain_that_is_asked_for_is_taken(networks: Networks, astronaut: np.ndarray) -> None:
+    for domain in networks.generators:
+        session = EditSession(domain, networks=networks, effort=QUICK)
+        session.set_image(astronaut)
+        assert session.domain == domain
+
+
 def test_a_domain_of_ones_own_is_edited_like_those_that_ship(own_domains: Path, astronaut: np.ndarray) -> None:
     file = own_domains / "generator-clay.safetensors"
     for wish in ("clay", str(file)):

@@ -22,6 +22,8 @@ ASSETS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "scalp": ("hair roots and the space around the head", "python scripts/build_scalp.py"),
         "generator-human": ("human generator", "crossrig train generator"),
         "generator-toon": ("toon generator", "crossrig train toon"),
+        "generator-painting": ("generator of paintings", "crossrig adapt"),
+        "generator-sketch": ("generator of pencil drawings", "crossrig adapt"),
         "reconstruction": ("picture -> face parameters", "crossrig train reconstruction"),
         "judge": ("second reconstruction network, for evaluation only", "crossrig train judge"),
         "encoder": ("picture -> W+ of the human generator", "crossrig train encoder"),

@@ -321,6 +321,8 @@ class EditSession:
 
     def _choose_domain(self, target: Tensor) -> tuple[str, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
+        if self.domain_wanted != "auto":
+            return self.domain_wanted, None
         if len(self.networks.generators) == 1:
             return next(iter(self.networks.generators)), None
         trials = {
