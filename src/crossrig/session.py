@@ -483,9 +483,9 @@ class EditSession:
         return to_pixels(self._subject.inversion.image)
 
     @torch.no_grad()
-    def rendering_of_model(self, size: int = 192) -> Pixels:
-        """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8."""
-        rendered = render_face(self.networks.model, self.edited_params, size, supersample=2)
+    def rendering_of_model(self, size: int = 192, smooth: bool = True) -> Pixels:
+        """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, in half the time."""
+        rendered = render_face(self.networks.model, self.edited_params, size, supersample=2 if smooth else 1)
         return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
 
     # -- the judge --------------------------------------------------------------------------------------------------

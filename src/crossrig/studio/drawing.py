@@ -125,7 +125,7 @@ class Drawing:
         self._show_model(frame, MODEL_SIZE, refined=True)
 
     def _show_model(self, frame: Frame, size: int, refined: bool) -> None:
-        picture = to_jpeg(self._work.session.rendering_of_model(size))
+        picture = to_jpeg(self._work.session.rendering_of_model(size, smooth=refined))
         self._outlets.show(Frame("model", frame.revision, refined, frame.answers, 0, "image/jpeg"), picture)
 
     def _thumb_is_wanted(self) -> bool:
