@@ -264,6 +264,26 @@ def test_handles_on_the_face(page: Page) -> None:
     assert not chin.is_visible()
 
 
+SLOW_PREVIEWS = """{
+  const decode = window.createImageBitmap.bind(window);
+  window.createImageBitmap = async (blob, ...rest) => {
+    if (blob.type === "image/png") await new Promise((resolve) => setTimeout(resolve, 700));
+    return decode(blob, ...rest);
+  };
+}"""
+
+
+def test_a_quick_picture_that_is_decoded_late_does_not_replace_the_refined_one(page: Page) -> None:
+    page.add_init_script(SLOW_PREVIEWS)
+    page.reload()
+    open_example(page)
+    page.locator("#control-yaw").focus()
+    page.keyboard.press("ArrowRight")
+    until(page, "Number(document.querySelector('#result').dataset.revision) > 0")
+    page.wait_for_timeout(1500)
+    settled(page)
+
+
 def test_the_edit_in_every_domain(page: Page) -> None:
     open_example(page)
     page.keyboard.press("d")

@@ -26,7 +26,8 @@ def narrow(low, high, weight, step, slope):  # type: ignore[no-untyped-def]
     """The part of the columns low .. high of a row on which `weight + column * step` is not negative, in floating point.
 
     The weight is that of column 0 and slope = -1 / step (anything finite where step is 0). Done for the three edges of a
-    triangle, this is where a row of the picture enters and leaves it, up to rounding: good for skipping, not for deciding.
+    triangle, this is where a row of the picture enters and leaves it, up to rounding. `raster_kernel` only skips by
+    it and decides exactly, so that triangles neither overlap nor leave holes; ribbons of hair, which may do both, are drawn by it.
     """
     cross = weight * slope
     if step > 0:

@@ -133,28 +133,33 @@ on("Copied", (/** @type {import("./protocol.js").Copied} */ { notes }) => {
   for (const note of notes) complain(note);
 });
 
-on("frame", async ({ frame, picture }) => {
+// Decoded side by side, shown in the order in which they came: else a quick picture could come to lie over the refined one.
+let shown = Promise.resolve();
+
+on("frame", ({ frame, picture }) => {
   if (frame.kind === "thumb") {
     history.addThumb(frame.entry, picture);
     rememberWith(picture);
     return;
   }
-  if (frame.kind === "domain" || frame.kind === "blend") {
-    domains.show(frame, await createImageBitmap(picture));
-    return;
-  }
-  if (frame.kind === "clip") {
-    clip.show(frame.entry, await createImageBitmap(picture));
-    return;
-  }
-  if (frame.kind === "faces") {
-    faces.show(await createImageBitmap(picture));
-    return;
-  }
-  stage.show(frame, await createImageBitmap(picture));
-  // sliders that follow a drag on the picture
-  if (controls.held.size) panel.refreshHeld();
+  const decoded = createImageBitmap(picture);
+  shown = shown.then(async () => showDecoded(frame, await decoded)).catch((error) => complain(error.message));
 });
+
+/**
+ * @param {import("./protocol.js").Frame} frame
+ * @param {ImageBitmap} picture
+ */
+function showDecoded(frame, picture) {
+  if (frame.kind === "domain" || frame.kind === "blend") domains.show(frame, picture);
+  else if (frame.kind === "clip") clip.show(frame.entry, picture);
+  else if (frame.kind === "faces") faces.show(picture);
+  else {
+    stage.show(frame, picture);
+    // sliders that follow a drag on the picture
+    if (controls.held.size) panel.refreshHeld();
+  }
+}
 
 /** @param {Blob} thumb */
 function rememberWith(thumb) {
