@@ -43,3 +43,11 @@ def test_unknown_layers_are_named() -> None:
     with pytest.raises(UserError, match=r'no layer "b16" to hold; there are the blocks b4, b8 and the layers b4\.conv1'):
         hold_layers(generator, ("b16",))
     assert all(parameter.requires_grad for parameter in generator.parameters())
+
+
+def test_affine_layers_of_new_blocks_are_trained() -> None:
+    generator = Generator(GeneratorConfig(resolution=16, z_dim=16, w_dim=16, channels=(8, 8, 8)))
+    hold_latent_space(generator, up_to=8)
+    for name, parameter in generator.named_parameters():
+        carries = name.startswith("mapping") or ("affine" in name and ".b16." not in name)
+        assert parameter.requires_grad != carries, name

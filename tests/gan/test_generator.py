@@ -225,3 +225,16 @@ def test_clamp_bounds_features_and_rgb() -> None:
 def test_settings_that_make_no_network(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must be"):
         replace(TINY, **change)
+
+
+def test_synthesis_that_stops_early_shows_what_the_network_has_so_far() -> None:
+    generator = Generator(GeneratorConfig(resolution=32, z_dim=16, w_dim=16, channels=(8, 8, 8, 8))).requires_grad_(False)
+    s = generator.affine(generator.map(torch.randn(2, 16)))
+    early = generator.synthesise(s, resolution=16)
+    assert early.shape == (2, 3, 16, 16)
+    generator.state_dict()["synthesis.b32.torgb.weight"].zero_()
+    whole = generator.synthesise(s)
+    torch.testing.assert_close(whole, ops.upsample(early, generator.config.taps))
+    torch.testing.assert_close(generator.synthesise(s, resolution=32), whole, atol=0, rtol=0)
+    with pytest.raises(ValueError, match="no block ends at 64 px; there are b4, b8"):
+        generator.synthesise(s, resolution=64)

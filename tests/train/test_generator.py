@@ -226,3 +226,38 @@ def test_learning_rate_rises_then_falls() -> None:
     assert factors[1] > 0.99
     assert 0.5 < factors[2] < 0.55
     assert factors[3] == pytest.approx(0.05)
+
+
+def test_a_generator_grows_under_a_latent_space_that_is_held_and_is_seen_close_up(tmp_path: Path, archive: Path) -> None:
+    small = replace(_config(tmp_path, archive), resolution=16, encode=True)
+    parent_path = train(small)
+    parent = load_generator(parent_path)
+    config = replace(
+        small, outdir=tmp_path / "grown", resolution=64, channels=(16, 16, 8, 8, 8), init=parent_path,
+        encoder_init=small.outdir / "encoder.safetensors", hold_latent=True, close_ups=0.5, kimg=0.048,
+    )  # fmt: skip
+    grown = load_generator(train(config))
+    before, after = parent.state_dict(), grown.state_dict()
+    held = {name for name in before if "affine" in name or name.startswith("mapping")}
+    assert all(torch.equal(before[name], after[name]) for name in held)
+    assert float(after["synthesis.b64.torgb.weight"].abs().max()) > 0.0
+    tensors, _ = checkpoint.load(max(config.outdir.glob("checkpoint-*.safetensors")))
+    assert any(name.startswith("discriminators/1.judges") for name in tensors)  # those of the close-ups
+
+
+def test_known_portraits_may_be_painted_small_and_affine_layers_held_while_encoder_and_mapping_learn(tmp_path: Path, archive: Path) -> None:
+    config = replace(_config(tmp_path, archive), encode=True)
+    parent_path = train(config)
+    again = replace(
+        config, outdir=tmp_path / "more", init=parent_path, encoder_init=config.outdir / "encoder.safetensors", hold_affine=True,
+        paint_size=8, supervised_kimg=1.0,
+    )  # fmt: skip
+    before, after = load_generator(parent_path).state_dict(), load_generator(train(again)).state_dict()
+    still = {name for name in before if torch.equal(before[name], after[name])}
+    trained = {name for name, _ in load_generator(parent_path).named_parameters()}
+    assert {name for name in trained if "affine" in name} <= still  # what w means stays
+    assert not any(name.startswith("mapping") for name in still)
+    assert {name for name in trained if ".b8." in name and "affine" not in name and "noise" not in name}.isdisjoint(still)
+    assert {name for name in trained if ".b16." in name or ".b32." in name} <= still  # nothing was painted so large
+    first, last = (load_encoder(run.outdir / "encoder.safetensors").state_dict() for run in (config, again))
+    assert not torch.equal(first["base.weight"], last["base.weight"])

@@ -17,9 +17,12 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION
 
 
-def hold_latent_space(generator: Generator) -> list[nn.Parameter]:
-    """Freeze mapping and affine layers in place; returns the parameters that remain to be trained."""
-    for parameter in generator.latent_parameters():
+def hold_latent_space(generator: Generator, up_to: int | None = None) -> list[nn.Parameter]:
+    """Freeze mapping and affine layers in place; returns the parameters that remain to be trained.
+
+    `up_to`: px; blocks above it are new, no code has a meaning in them yet, and their affine layers are trained.
+    """
+    for parameter in generator.latent_parameters(up_to):
         parameter.requires_grad_(False)
     return [parameter for parameter in generator.parameters() if parameter.requires_grad]
 

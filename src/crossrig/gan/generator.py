@@ -212,21 +212,28 @@ class Generator(nn.Module):
             {layer.name: self._layer(layer.name).affine(w_plus[:, layer.w_index]) for layer in self.style_space.layers}
         )
 
-    def synthesise(self, s: torch.Tensor, noise: NoiseMode = "const", dtype: torch.dtype | None = None) -> torch.Tensor:
+    def synthesise(
+        self, s: torch.Tensor, noise: NoiseMode = "const", dtype: torch.dtype | None = None, resolution: int | None = None
+    ) -> torch.Tensor:
         """Style code s (B, S) -> images (B, 3, R, R), about [-1, 1], not clipped.
 
         noise: "const" adds each layer's fixed noise (deterministic), "random" fresh noise per sample, "none" no noise.
         dtype: of the features, that of the weights by default; bfloat16 is up to twice as fast where the CPU has it. Styles, demodulation
-        and the sum of the RGB of all levels keep the format of the weights.
+        and the sum of the RGB of all levels keep the format of the weights. resolution: px to stop at, of a block; the picture is what
+        the network has so far, and what it would show with the finer toRGB layers silent.
         """
         if noise not in ("const", "random", "none"):
             raise ValueError(f"noise must be const, random or none: got {noise!r}")
+        if resolution is not None and f"b{resolution}" not in self.synthesis:
+            raise ValueError(f"no block ends at {resolution} px; there are {', '.join(self.synthesis)}")
         styles = self.style_space.split(s)
         x = self.const.to(dtype or self.const.dtype).expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: torch.Tensor | None = None
         for name, block in self.synthesis.items():
             own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}
             x, image = block(x, image, own, noise)
+            if name == f"b{resolution}":
+                break
         assert image is not None  # there is always a 4 px block
         return image
 
@@ -236,14 +243,15 @@ class Generator(nn.Module):
         """z (B, z_dim) -> images (B, 3, R, R): map, affine, synthesise."""
         return self.synthesise(self.affine(self.map(z, truncation, c)), noise)
 
-    def latent_parameters(self) -> Iterator[nn.Parameter]:
-        """The parameters that carry the latent space: mapping network and affine layers.
+    def latent_parameters(self, up_to: int | None = None) -> Iterator[nn.Parameter]:
+        """The parameters that carry the latent space: mapping network and affine layers, those of blocks above `up_to` px left out.
 
         Held still, they keep a fine-tuned child in the style space of its parent.
         """
         yield from self.mapping.parameters()
-        for name in self.style_space.names:
-            yield from self._layer(name).affine.parameters()
+        for layer in self.style_space.layers:
+            if up_to is None or layer.resolution <= up_to:
+                yield from self._layer(layer.name).affine.parameters()
 
     def _layer(self, name: str) -> StyledConv | ToRGB:
         block, _, part = name.partition(".")

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossrig import checkpoint
 from crossrig.config import setting
@@ -32,7 +32,7 @@ from crossrig.domains.finetune import hold_latent_space
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.features import PerceptualDistance
+from crossrig.features import FeatureTaps, PerceptualDistance, resize
 from crossrig.gan.augment import Augmentation
 from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.ema import WeightAverage
@@ -51,6 +51,7 @@ from crossrig.sheets import save_grid
 from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
+from crossrig.train.views import close_up
 from crossrig.train.warm_start import warm_mapping
 
 #: Expressions count more in what the reader finds: they are what pixels neglect.
@@ -94,7 +95,18 @@ class GeneratorTraining:
     agreement_weight: float = setting(0.3, "with --encode: weight of the distance between mapped and encoded w, in standard deviations")
     predictable_weight: float = setting(0.1, "of that: how much the encoder gives in to the mapping network")
     init: Path | None = setting(None, "generator of the same or a lower resolution to begin with")
-    hold_latent: bool = setting(False, "latent-consistent fine-tuning of --init (domains/finetune.py) on pictures of another domain")
+    hold_latent: bool = setting(
+        False, "latent-consistent fine-tuning of --init (domains/finetune.py): to another domain, or to more pixels for the same codes"
+    )
+    hold_affine: bool = setting(
+        False, "hold the affine layers of --init still, so that a style keeps its meaning: rig and children go on fitting, if less exactly"
+    )
+    paint_size: int | None = setting(
+        None, "px at which known portraits are painted and compared before the discriminator joins; none: all. Half the size, half the time"
+    )
+    close_ups: float = setting(
+        0.0, "share of the steps in which perceptual distance and discriminator look at a window of their own size, not at everything"
+    )
     precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (train/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(150.0, "time between checkpoints")
@@ -184,7 +196,14 @@ def _start_encoder(config: GeneratorTraining, generator: Generator) -> Encoder:
     return encoder
 
 
-def _start(config: GeneratorTraining) -> Generator:
+@torch.no_grad()
+def _seen(encoder: Encoder, shown: PortraitSet, batch: int = 64) -> Tensor:
+    """The w (N,W) that a frozen encoder finds in every portrait: found once, not at every step."""
+    return torch.cat([encoder.common_w(shown.batch(index)[0]) for index in torch.split(torch.arange(len(shown)), batch)])
+
+
+def _start(config: GeneratorTraining) -> tuple[Generator, int]:
+    """The generator to train, and the px up to which its layers have been trained before: 0 for a fresh one."""
     settings = GeneratorConfig(
         resolution=config.resolution,
         channels=config.channels,
@@ -192,10 +211,11 @@ def _start(config: GeneratorTraining) -> Generator:
         mapping_lr_mul=config.mapping_lr_mul,
     )
     generator = Generator(settings)
-    if config.init is not None:
-        parent = load_generator(config.init)
-        generator.load_state_dict(grow(parent.state_dict(), parent.config, settings, seed=config.seed))
-    return generator
+    if config.init is None:
+        return generator, 0
+    parent = load_generator(config.init)
+    generator.load_state_dict(grow(parent.state_dict(), parent.config, settings, seed=config.seed))
+    return generator, parent.config.resolution
 
 
 def train(config: GeneratorTraining) -> Path:
@@ -208,32 +228,41 @@ def train(config: GeneratorTraining) -> Path:
         keep_freed_memory()
         portraits = load_portraits(config.data, config.resolution, config.limit)
         shown = _partners(config, portraits)
-        generator = _start(config)
+        generator, known_px = _start(config)
         z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
         rotation = code_rotation(z_dim)
         perceptual = PerceptualDistance(config.perceptual_size)
         reader = Reader(load_reconstruction(config.reader), FaceModel.load(), portraits.labels) if config.reader else None
-        discriminator = ProjectedDiscriminator(size=config.discriminator_size)
+        features = FeatureTaps(config.discriminator_size)
+        # one for whole pictures and, where there are close-ups, one for them: what looks real differs
+        discriminators = [ProjectedDiscriminator(features=features, seed=view) for view in range(1 + (config.close_ups > 0))]
+        judged_by = nn.ModuleList(discriminators)
         # weak colour changes and no holes: stronger ones leak into the samples
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
         averaged = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
         encoder = _start_encoder(config, generator) if config.encode else None
-        trained = hold_latent_space(generator) if config.hold_latent else list(generator.parameters())
+        if config.hold_latent or config.hold_affine:
+            hold_latent_space(generator, known_px)
+        if not config.hold_latent:
+            generator.mapping.requires_grad_(True)
+        trained = [parameter for parameter in generator.parameters() if parameter.requires_grad]
         groups: list[dict[str, Any]] = [{"params": trained, "peak": config.lr}]
-        if encoder is not None and not config.hold_latent:  # a child's people are found by its parent's encoder, as it is
+        moving = encoder is not None and not config.shown  # people of another domain are found by the parent's encoder, as it is
+        if encoder is not None and moving:
             groups.append({"params": list(encoder.parameters()), "peak": config.encoder_lr})
         optimiser = torch.optim.Adam(groups, lr=config.lr, betas=(0.9, 0.99))
-        critic = torch.optim.Adam(discriminator.parameters(), lr=config.discriminator_lr, betas=(0.0, 0.99))
+        critic = torch.optim.Adam(judged_by.parameters(), lr=config.discriminator_lr, betas=(0.0, 0.99))
         parts: dict[str, Part] = {
             "generator": generator,
             "average": averaged.module,
-            "discriminator": discriminator,
+            "discriminators": judged_by,
             "optimiser": optimiser,
             "critic": critic,
         }
         seeing = WeightAverage(encoder, half_life=1000.0 * config.ema_kimg) if encoder is not None else None
         if encoder is not None and seeing is not None:
             parts |= {"encoder": encoder, "encoder_average": seeing.module}
+        found = _seen(encoder, shown) if encoder is not None and not moving else None
         held_z = torch.cat([z_from_code(portraits.codes[:_HELD], rotation), torch.randn(_HELD, z_dim)])
         images = 0
         if (latest := run.latest()) is not None:
@@ -258,14 +287,19 @@ def train(config: GeneratorTraining) -> Path:
             if not config.hold_latent:
                 generator.track_w(w)
             if encoder is not None:
-                encoded = encoder.common_w(shown.batch(index)[0])  # (B,W)
+                encoded = encoder.common_w(shown.batch(index)[0] if config.shown else real) if found is None else found[index]  # (B,W)
                 w = torch.where(torch.rand(batch, 1) < config.known_share, mapped, encoded)
             s = swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap)  # (B,S)
-            fake = generator.synthesise(s, "random", dtype)  # (B,3,R,R)
-            pixel, feature = multiscale_l1(fake, real), perceptual(fake, real).mean()
+            adversarial = images >= 1000 * config.supervised_kimg
+            if config.paint_size is not None and not adversarial:
+                real = resize(real, config.paint_size)
+            fake = generator.synthesise(s, "random", dtype, real.shape[-1])  # (B,3,R,R)
+            close = bool(torch.rand(()) < config.close_ups)
+            near = close_up((fake, real), config.perceptual_size) if close else (fake, real)
+            pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
-            if encoder is not None and not config.hold_latent:
+            if encoder is not None and moving:
                 apart_w = agreement(mapped, encoded, encoder.w_scale, config.predictable_weight)
                 loss = loss + config.agreement_weight * apart_w
                 figures["agreement"] = apart_w.item()
@@ -273,12 +307,15 @@ def train(config: GeneratorTraining) -> Path:
                 read = reader(fake, real)
                 loss = loss + config.reader_weight * read
                 figures["read"] = read.item()
-            if adversarial := images >= 1000 * config.supervised_kimg:
+            if adversarial:
                 half = batch // 2
                 others = generator.map(torch.randn(batch - half, z_dim))
                 w_plus = mix_styles(others, generator.style_space.w_count, config.mixing)
                 mixed = generator.synthesise(generator.affine(w_plus), "random", dtype)
                 fakes = torch.cat([fake[:half], mixed])  # (B,3,R,R)
+                discriminator, reals = discriminators[int(close)], real
+                if close:
+                    fakes, reals = close_up((fakes, real), config.discriminator_size)
                 fake_features = discriminator.project(augment(fakes, config.augment_probability))
                 discriminator.judges.requires_grad_(False)
                 fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
@@ -291,7 +328,7 @@ def train(config: GeneratorTraining) -> Path:
 
             if adversarial:
                 with torch.no_grad():
-                    real_features = discriminator.project(augment(real, config.augment_probability))
+                    real_features = discriminator.project(augment(reals, config.augment_probability))
                 scores_real, scores_fake = (
                     torch.cat(list(discriminator.judge([feature.detach() for feature in features])), dim=1)
                     for features in (real_features, fake_features)
@@ -304,7 +341,7 @@ def train(config: GeneratorTraining) -> Path:
 
             images += batch
             averaged.update(generator, batch, images)
-            if encoder is not None and seeing is not None and not config.hold_latent:
+            if encoder is not None and seeing is not None and moving:
                 seeing.update(encoder, batch, images)
             run.progress(images, total, **figures)
             if not math.isfinite(figures["l1"]):

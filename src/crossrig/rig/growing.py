@@ -1,0 +1,66 @@
+"""What was trained on a generator goes on serving it after it grew to more pixels.
+
+A generator that grows with its latent space held (`train generator --hold-latent`) keeps the styles of all layers that it had; only the
+new blocks' are new. T reads nothing in those, M edits none of them, and the encoder gives them its common w.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from crossrig.errors import UserError
+from crossrig.gan.generator import Generator
+from crossrig.gan.stylespace import StyleSpace
+from crossrig.inversion.encoder import Encoder
+from crossrig.rig.attributes import AttributePredictor
+from crossrig.rig.manipulation import Rig
+
+
+def check_grown(old: Generator, new: Generator) -> None:
+    """Raises UserError unless the styles that `new` makes of a w are those of `old` and more, and both map z alike."""
+    before, after = old.state_dict(), new.state_dict()
+    for name in before:
+        if ("affine" in name or name.startswith("mapping")) and (name not in after or not torch.equal(before[name], after[name])):
+            raise UserError(f"The larger generator has another {name}: its latent space was not held while it grew, so train its rig anew.")
+
+
+def grown_rig(rig: Rig, space: StyleSpace, generator: str) -> Rig:
+    """The same T and M for a generator with the style space `space` and the SHA-256 `generator`; see `check_grown`."""
+    own = {name: rig.space.layer(name).size for name in rig.space.names}
+    if any(name not in space.names or space.layer(name).size != size for name, size in own.items()):
+        raise UserError("The larger generator lacks layers that the rig knows; train its rig anew.")
+    known = space.mask(list(own))  # (S',): entries of s' that s has too, in the same order
+    old = rig.predictor
+    predictor = AttributePredictor(replace(old.config, style_size=space.size))
+    state = old.state_dict()
+    state["layers.0.weight"] = _spread(state["layers.0.weight"], known, 0.0)
+    state["style_mean"] = _spread(state["style_mean"], known, 0.0)
+    state["style_scale"] = _spread(state["style_scale"], known, 1.0)
+    predictor.load_state_dict(state)
+    return Rig(predictor, rig.manipulators_by_name(), space, generator).eval().requires_grad_(False)
+
+
+def grown_encoder(encoder: Encoder, layers: int) -> Encoder:
+    """The same encoder for a generator with `layers` entries in w_plus: the common w in the new ones, no offset."""
+    if layers < encoder.config.layers:
+        raise UserError(f"The encoder makes {encoder.config.layers} entries of w_plus and the generator takes {layers}: it did not grow.")
+    grown = Encoder(replace(encoder.config, layers=layers), pretrained=False)
+    old = encoder.state_dict()
+    state = {name: torch.zeros_like(tensor) for name, tensor in grown.state_dict().items()}
+    for name, tensor in state.items():
+        if tensor.ndim:
+            tensor[: len(old[name])] = old[name]
+        else:
+            tensor.copy_(old[name])
+    grown.load_state_dict(state)
+    return grown.eval().requires_grad_(False)
+
+
+def _spread(values: Tensor, known: Tensor, rest: float) -> Tensor:
+    """(..., S) at the places `known` (S',) of a (..., S') that is `rest` elsewhere."""
+    wide = values.new_full((*values.shape[:-1], len(known)), rest)
+    wide[..., known] = values
+    return wide

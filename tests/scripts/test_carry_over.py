@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+from crossrig import checkpoint
+from crossrig.gan.generator import Generator
+from crossrig.gan.weights import grow, save_generator
+from crossrig.inversion.encoder import load_encoder
+from crossrig.rig.weights import load_rig
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    path = Path(__file__).parents[2] / "scripts" / "carry_over.py"
+    spec = importlib.util.spec_from_file_location("carry_over", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _save_grown(generator: Generator, path: Path, held: bool) -> Path:
+    settings = replace(generator.config, resolution=64, channels=(16, 16, 8, 8, 8))
+    state = grow(generator.state_dict(), generator.config, settings)
+    if not held:
+        state["synthesis.b8.conv0.affine.bias"] += 1.0
+    larger = Generator(settings)
+    larger.load_state_dict(state)
+    save_generator(path, larger)
+    return path
+
+
+def test_rig_and_encoder_are_written_for_the_larger_generator(
+    script: ModuleType, tiny_assets: Path, tiny_generator: Generator, tmp_path: Path
+) -> None:
+    old, new = tiny_assets / "generator-human.safetensors", _save_grown(tiny_generator, tmp_path / "new.safetensors", held=True)
+    rig, encoder = script.carry_over(
+        old, new, tiny_assets / "manipulation.safetensors", tiny_assets / "encoder.safetensors", tmp_path / "out"
+    )
+    assert load_rig(rig, checkpoint.sha256(new)).space.resolution == 64
+    assert load_encoder(encoder)(torch.zeros(1, 3, 32, 32)).shape[1] == load_rig(rig).space.w_count
+    assert checkpoint.load_header(encoder)["generator"] == checkpoint.sha256(new)
+
+
+def test_what_does_not_belong_together_is_a_sentence(
+    script: ModuleType, tiny_assets: Path, tiny_generator: Generator, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    new = _save_grown(tiny_generator, tmp_path / "new.safetensors", held=False)
+    arguments = [str(tiny_assets / "generator-human.safetensors"), str(new), "--outdir", str(tmp_path / "out")]
+    networks = ["--rig", str(tiny_assets / "manipulation.safetensors"), "--encoder", str(tiny_assets / "encoder.safetensors")]
+    monkeypatch.setattr(sys, "argv", ["carry_over.py", *arguments, *networks])
+    assert script.main() == 2
+    assert "latent space was not held" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
