@@ -36,8 +36,9 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
+from crossrig.gan.precision import feature_dtype
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import MovingHead, compose
+from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
@@ -60,6 +61,7 @@ UNITS: Mapping[str, str] = {
 MOVING = ("pose", "shape", "expression")
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
+_QUICK = 128  # px at which the generator stops for a preview; the finest details of a preview are the picture's own in any case
 # An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
 # the other domain at 3.1 to 3.3, pictures without a face above 5.
 _HOPELESS = 4.0
@@ -224,7 +226,7 @@ class EditSession:
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
-        self._heads: dict[int, MovingHead] = {}  # by the size of the picture; of the subject
+        self._heads: dict[tuple[int, bool], MovingHead] = {}  # by the size of the picture, and whether it is a rough one; of the subject
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
@@ -405,12 +407,21 @@ class EditSession:
         return {name: command for name, command in commands.items() if bool((command != 0).any())}
 
     @torch.no_grad()
-    def _generated(self, commands: Mapping[str, Tensor], passes: int) -> Tensor:
+    def _generated(self, commands: Mapping[str, Tensor], quick: bool = False) -> Tensor:
         """(1, 3, R, R): the generator's picture under commands."""
         inversion = self._subject.inversion
         if not commands:
             return inversion.image
-        return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, passes))
+        return self._painted(self.networks.rig.move(inversion.s, commands, self._passes(quick)), quick)
+
+    def _passes(self, quick: bool) -> int:
+        return 1 if quick else self.effort.passes
+
+    def _painted(self, s: Tensor, quick: bool) -> Tensor:
+        """The pictures of style codes (B, S): (B, 3, R, R), and smaller ones when it must be ``quick``."""
+        if not quick:
+            return self._subject.generator.synthesise(s)
+        return self._subject.generator.synthesise(s, dtype=feature_dtype("auto"), resolution=min(_QUICK, self._size))
 
     @torch.no_grad()
     def edited_code(self) -> Tensor:
@@ -420,17 +431,17 @@ class EditSession:
         return self.networks.rig.move(code, commands, self.effort.passes) if commands else code
 
     @torch.no_grad()
-    def _edited(self, photograph: Tensor, passes: int) -> Tensor:
+    def _edited(self, photograph: Tensor, quick: bool = False) -> Tensor:
         """(1, 3, D, D): the head under the controls set so far, from the photograph (1, 3, D, D) and the generator's answer."""
-        side = photograph.shape[-1]
+        side, passes = photograph.shape[-1], self._passes(quick)
         commands = self._commands()
         if not self.effort.detail:
-            return _enlarge(self._generated(commands, passes), side)
+            return _enlarge(self._generated(commands, quick), side)
         if not commands:
             return photograph
         moving = {name: command for name, command in commands.items() if name in MOVING}
         if len(moving) == len(commands):
-            edited = moved = _enlarge(self._generated(commands, passes), side)
+            edited = moved = _enlarge(self._generated(commands, quick), side)
         else:
             code, move = self._subject.inversion.s, self.networks.rig.move
             halfway = move(code, moving, passes) if moving else code
@@ -438,20 +449,21 @@ class EditSession:
             others = {name: command for name, command in commands.items() if name not in MOVING}
             whole = move(halfway, others) if passes == 1 else move(code, commands, passes)
             # Both in one go, which takes a quarter less time than one after the other.
-            pictures = _enlarge(self._subject.generator.synthesise(torch.cat([whole, halfway])), side)
+            pictures = _enlarge(self._painted(torch.cat([whole, halfway]), quick), side)
             edited, moved = pictures[:1], pictures[1:]
-        motion = self._moving_head(side).to(self.edited_params)
+        motion = self._moving_head(side, quick).to(self.edited_params)
         person = F.interpolate(self._subject.person, (side, side), mode="bilinear", align_corners=False)
-        return compose(photograph, person, moved, edited, motion)
+        return compose(photograph, person, moved, edited, motion, ROUGH if quick else SMOOTH)
 
-    def _moving_head(self, side: int) -> MovingHead:
-        if side not in self._heads:
-            self._heads[side] = MovingHead(self.networks.model, self._subject.params, side)
-        return self._heads[side]
+    def _moving_head(self, side: int, quick: bool) -> MovingHead:
+        if (side, quick) not in self._heads:
+            largest = ROUGH if quick else SMOOTH
+            self._heads[side, quick] = MovingHead(self.networks.model, self._subject.params, side, largest=largest)
+        return self._heads[side, quick]
 
     def _result(self) -> Tensor:
         """(1, 3, D, D): the edited head as it is put into the picture."""
-        return self._edited(self._subject.fine, self.effort.passes)
+        return self._edited(self._subject.fine)
 
     # -- pictures ---------------------------------------------------------------------------------------------------
 
@@ -467,12 +479,12 @@ class EditSession:
         return to_pixels(self._result())
 
     def preview_crop(self) -> Pixels:
-        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of the networks, at the generator's resolution."""
-        return to_pixels(self._edited(self._subject.target, passes=1))
+        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly."""
+        return to_pixels(self._edited(self._subject.target, quick=True))
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
-        return to_pixels(self._generated(self._commands(), self.effort.passes))
+        return to_pixels(self._generated(self._commands()))
 
     def input_crop(self) -> Pixels:
         """The head as it was cut out of the picture, (R, R, 3) uint8."""

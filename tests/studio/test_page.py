@@ -267,7 +267,7 @@ def test_handles_on_the_face(page: Page) -> None:
 SLOW_PREVIEWS = """{
   const decode = window.createImageBitmap.bind(window);
   window.createImageBitmap = async (blob, ...rest) => {
-    if (blob.type === "image/png") await new Promise((resolve) => setTimeout(resolve, 700));
+    if (window.slow) { window.slow = false; await new Promise((resolve) => setTimeout(resolve, 700)); }
     return decode(blob, ...rest);
   };
 }"""
@@ -278,9 +278,11 @@ def test_a_quick_picture_that_is_decoded_late_does_not_replace_the_refined_one(p
     page.reload()
     open_example(page)
     page.locator("#control-yaw").focus()
+    page.evaluate("window.slow = true")
     page.keyboard.press("ArrowRight")
     until(page, "Number(document.querySelector('#result').dataset.revision) > 0")
     page.wait_for_timeout(1500)
+    assert page.evaluate("window.slow") is False
     settled(page)
 
 

@@ -47,7 +47,8 @@ _FEATHER = 0.012  # NDC: standard deviation of the soft edge between photograph 
 _SEAM = 0.25  # NDC: how far into what the generator shows its colours are matched with those around
 _WINDOW = 0.08  # NDC: standard deviation of the window in which change and photograph are compared
 _SAME = 0.06  # differences of colour in [-1, 1] below which the photograph has no edge
-_LARGEST = 160  # px: motion and change are smooth, larger pictures get them enlarged
+SMOOTH = 160  # px: motion and change are smooth, larger pictures get them enlarged
+ROUGH = 80  # px: enough of them for a picture that is seen for a moment
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,15 @@ class Motion:
 class MovingHead:
     """A head in a picture of size x size pixels, and where the picture goes when the head moves."""
 
-    def __init__(self, model: FaceModel, params: FaceParams, size: int, camera: Camera | None = None) -> None:
-        """`params`, of batch 1: the head as it is in the picture."""
+    def __init__(
+        self, model: FaceModel, params: FaceParams, size: int, camera: Camera | None = None, largest: int = SMOOTH
+    ) -> None:
+        """`params`, of batch 1: the head as it is in the picture. `largest`: px at which motion is found; fewer are quicker and rougher."""
         self.size = size
         self._model = model
         self._mesh = _Mesh.of(model)
         self._camera = camera or Camera()
-        self._side = min(size, _LARGEST)
+        self._side = min(size, largest)
         self._before = self._look(model.vertices(params))
 
     def _look(self, world: Tensor) -> _View:
@@ -115,11 +118,14 @@ def carry(picture: Tensor, motion: Motion) -> Tensor:
 
 
 @torch.no_grad()
-def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion) -> Tensor:
+def compose(
+    photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion, largest: int = SMOOTH
+) -> Tensor:
     """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
-    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes.
+    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `largest`: px at which what light and
+    skin have changed is found.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)
@@ -136,7 +142,7 @@ def compose(photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, m
     seen = torch.lerp(seen, backdrop, still)
     if moved is edited:
         return seen
-    return seen + _with_edges_of(seen, edited - moved) * follows
+    return seen + _with_edges_of(seen, edited - moved, largest) * follows
 
 
 @dataclass(frozen=True)
@@ -266,13 +272,13 @@ def _area(places: Tensor) -> Tensor:
     return right[:, :1] * up[:, 1:] - right[:, 1:] * up[:, :1]
 
 
-def _with_edges_of(photograph: Tensor, change: Tensor) -> Tensor:
+def _with_edges_of(photograph: Tensor, change: Tensor, largest: int) -> Tensor:
     """A change of colour, in every small window as a linear function of the photograph's colours (guided filter, He et al. 2013).
 
     The generator's outlines are beside those of the photograph by some pixels, and their change would be seen as a bright and a dark line.
     """
     size = photograph.shape[-1]
-    side = min(size, _LARGEST)
+    side = min(size, largest)
     guide, wanted = (F.interpolate(image, (side, side), mode="area") for image in (photograph, change))
     sigma = _WINDOW * side / 2
     mean_guide, mean_wanted = _blur(guide, sigma), _blur(wanted, sigma)

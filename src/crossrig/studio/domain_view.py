@@ -87,4 +87,4 @@ class DomainView:
     def _show(self, kind: FrameKind, entry: int, generator: Generator) -> None:
         session, revision = self._work.session, self._work.edits.revision
         picture = to_pixels(generator.synthesise(session.edited_code()))
-        self._outlets.show(Frame(kind, revision, True, 0, entry, "image/jpeg"), to_jpeg(picture))
+        self._outlets.show(Frame(kind, revision, True, 0, entry), to_jpeg(picture))

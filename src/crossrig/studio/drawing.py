@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from crossrig.studio.outlets import Outlet, Outlets
-from crossrig.studio.pictures import THUMB, fitted, to_jpeg, to_png
+from crossrig.studio.pictures import THUMB, fitted, to_jpeg
 from crossrig.studio.protocol import Frame, FrameKind, Meter, Meters
 from crossrig.studio.work import Work
 from crossrig.studio.worker import Choice, Urgency
@@ -88,10 +87,8 @@ class Drawing:
             times.append(edits.changed_at + THINK)
         return times
 
-    def _frame(
-        self, kind: FrameKind, entry: int = 0, refined: bool = True, media: Literal["image/jpeg", "image/png"] = "image/jpeg"
-    ) -> Frame:
-        return Frame(kind, self._work.edits.revision, refined, self.answers, entry, media)
+    def _frame(self, kind: FrameKind, entry: int = 0) -> Frame:
+        return Frame(kind, self._work.edits.revision, True, self.answers, entry)
 
     def _begin_drawing(self, mark: Callable[[_Drawn, int], None]) -> Frame:
         """Take down what is drawn, so that a change meanwhile is drawn again; marked first, so that a failure is not repeated for ever."""
@@ -102,8 +99,7 @@ class Drawing:
 
     def _draw_preview(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "preview", revision))
-        picture = to_png(self._work.session.preview_crop())
-        self._outlets.show(Frame("result", frame.revision, False, frame.answers, 0, "image/png"), picture)
+        self._outlets.show(replace(frame, refined=False), to_jpeg(self._work.session.preview_crop()))
 
     def _draw_refined(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "refined", revision))
@@ -126,7 +122,7 @@ class Drawing:
 
     def _show_model(self, frame: Frame, size: int, refined: bool) -> None:
         picture = to_jpeg(self._work.session.rendering_of_model(size, smooth=refined))
-        self._outlets.show(Frame("model", frame.revision, refined, frame.answers, 0, "image/jpeg"), picture)
+        self._outlets.show(replace(frame, kind="model", refined=refined), picture)
 
     def _thumb_is_wanted(self) -> bool:
         edits = self._work.edits

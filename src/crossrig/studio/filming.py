@@ -50,7 +50,7 @@ class Filming:
             self._slow.progress("Drawing the preview", index, len(path))
             work.arm(values)
             picture = to_jpeg(work.session.preview_crop(), 85)
-            self._outlets.show(Frame("clip", work.edits.revision, False, 0, index, "image/jpeg"), picture)
+            self._outlets.show(Frame("clip", work.edits.revision, False, 0, index), picture)
         self._slow.end()
         self._outlets.say(ClipPreviewed(len(path), rate))
 

@@ -57,7 +57,7 @@ class _Question:
             case count:
                 sentence = f"{count} faces were found; the largest is taken unless you pick another."
         outlet.say(FacesFound(sentence, tuple(boxes)))
-        outlet.show(Frame("faces", 0, True, 0, 0, "image/jpeg"), self.shown)
+        outlet.show(Frame("faces", 0, True, 0, 0), self.shown)
 
 
 class Intake:

@@ -367,7 +367,6 @@ class Frame:
     """Number of the `SetControls` (counted from 1) that was the last to be seen."""
     entry: int
     """The step of the history that a thumb belongs to; the number, from 0, of a clip's frame, or of a domain in `Welcome`."""
-    media: Literal["image/jpeg", "image/png"]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from crossrig.gan.augment import AdaptiveProbability, Augmentation
 from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator
 from crossrig.gan.losses import feature_moments, hinge_discriminator, hinge_generator
+from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.memory import keep_freed_memory
@@ -44,7 +45,6 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.generator import learning_rate_factor, mix_styles
-from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
@@ -85,7 +85,7 @@ class AdaptTraining:
     check_kimg: float = setting(1.0, "images between two sheets with the measurement of consistency")
     least_yaw: float = setting(0.9, "stop when the child's yaw correlates less with the parent's; -1: never")
     least_expression: float = setting(0.5, "stop when the child's expression correlates less with the parent's; -1: never")
-    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (train/precision.py)")
+    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (gan/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(120.0, "time between checkpoints")
 

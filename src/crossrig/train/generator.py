@@ -38,6 +38,7 @@ from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.losses import hinge_discriminator, hinge_generator
+from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
@@ -48,7 +49,6 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
-from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up
@@ -107,7 +107,7 @@ class GeneratorTraining:
     close_ups: float = setting(
         0.0, "share of the steps in which perceptual distance and discriminator look at a window of their own size, not at everything"
     )
-    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (train/precision.py)")
+    precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (gan/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(150.0, "time between checkpoints")
     sheet_kimg: float = setting(5.0, "images between two sheets of samples")

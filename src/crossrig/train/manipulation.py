@@ -31,6 +31,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.weights import load_generator
 from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
@@ -44,7 +45,6 @@ from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig,
 from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.pairs import Pairs, known_pairs
-from crossrig.train.precision import Precision, feature_dtype
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
@@ -81,7 +81,7 @@ class ManipulationTraining:
     render_weight: float = setting(1.0, "compared renders")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
     init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
-    precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (train/precision.py)")
+    precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (gan/precision.py)")
     device: str = setting("cpu", "where edits are painted and looked at: cpu or cuda")
     seed: int = setting(3, "seed")
 

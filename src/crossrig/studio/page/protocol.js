@@ -90,7 +90,6 @@ export const VERSION = 2;
  * @property {boolean} refined
  * @property {number} answers
  * @property {number} entry
- * @property {"image/jpeg" | "image/png"} media
  */
 
 /**

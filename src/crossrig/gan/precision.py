@@ -1,8 +1,9 @@
-"""Which number format the features of a generator are computed in while it trains."""
+"""Which number format the features of a generator are computed in, while it trains and for pictures that must come quickly."""
 
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import Literal
 
 import torch
@@ -15,14 +16,21 @@ def feature_dtype(precision: Precision) -> torch.dtype:
     """`auto`: bfloat16 where a convolution, forward and backward, is at least 1.3 times as fast in it on this machine.
 
     Processors with bfloat16 arithmetic gain a factor of two; those without emulate it, ten times slower than float32. No flag of torch
-    tells them apart on every platform, so a tenth of a second of measuring decides.
+    tells them apart on every platform, so a tenth of a second of measuring decides, once for a process.
     """
     if precision != "auto":
         return torch.float32 if precision == "float32" else torch.bfloat16
-    slow, fast = _seconds(torch.float32), _seconds(torch.bfloat16)
-    return torch.bfloat16 if fast * 1.3 < slow else torch.float32
+    return torch.bfloat16 if _gain() > 1.3 else torch.float32
 
 
+@cache
+def _gain() -> float:
+    """How many times as fast bfloat16 is."""
+    return _seconds(torch.float32) / _seconds(torch.bfloat16)
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _seconds(dtype: torch.dtype) -> float:
     """The shortest of three timings of a convolution's forward and backward pass, after one to warm up."""
     x = torch.randn(4, 64, 32, 32).to(dtype=dtype, memory_format=torch.channels_last).requires_grad_()
