@@ -1,7 +1,7 @@
-"""Rig and encoder of a generator for the same generator grown to more pixels: `python scripts/carry_over.py OLD NEW --outdir FOLDER`.
+"""The rig of a generator for the same generator trained on: `python scripts/carry_over.py OLD NEW --outdir FOLDER`.
 
-OLD and NEW are generator files, NEW trained by `crossrig train generator --init OLD --hold-latent`; what is carried over is the shipped
-rig and encoder, or those of --rig and --encoder, which belong to OLD. See `rig/growing.py`.
+OLD and NEW are generator files, NEW trained by `crossrig train generator --init OLD` with --hold-affine or --hold-latent. What is carried
+over is the shipped rig, or that of --rig, and an encoder if one is named; both must belong to OLD. See `rig/growing.py`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,21 @@ from crossrig.rig.growing import check_grown, grown_encoder, grown_rig
 from crossrig.rig.weights import load_rig, save_rig
 
 
-def carry_over(old: Path, new: Path, rig: Path, encoder: Path, outdir: Path) -> tuple[Path, Path]:
-    """Write manipulation.safetensors and encoder.safetensors for `new`. UserError when the files do not belong together."""
+def carry_over(old: Path, new: Path, rig: Path, encoder: Path | None, outdir: Path) -> list[Path]:
+    """Write manipulation.safetensors and, with `encoder`, encoder.safetensors for `new`. UserError when files do not belong together."""
     larger, digest = load_generator(new), checkpoint.sha256(new)
     check_grown(load_generator(old), larger)
-    if checkpoint.load_header(encoder).get("generator") != checkpoint.sha256(old):
+    if encoder is not None and checkpoint.load_header(encoder).get("generator") != checkpoint.sha256(old):
         raise UserError(f"{encoder} was not made for {old}.")
     outdir.mkdir(parents=True, exist_ok=True)
     kept = ("kind", "config", "generator", "style_space", "attributes", "manipulators")
     notes = {name: value for name, value in checkpoint.load_header(rig).items() if name not in kept}
-    written = outdir / "manipulation.safetensors", outdir / "encoder.safetensors"
+    written = [outdir / "manipulation.safetensors"]
     save_rig(written[0], grown_rig(load_rig(rig, checkpoint.sha256(old)), larger.style_space, digest), notes)
-    facts = {name: value for name, value in checkpoint.load_header(encoder).items() if name not in kept}
-    save_encoder(written[1], grown_encoder(load_encoder(encoder), larger.style_space.w_count), facts | {"generator": digest})
+    if encoder is not None:
+        facts = {name: value for name, value in checkpoint.load_header(encoder).items() if name not in kept}
+        written.append(outdir / "encoder.safetensors")
+        save_encoder(written[1], grown_encoder(load_encoder(encoder), larger.style_space.w_count), facts | {"generator": digest})
     return written
 
 
@@ -39,13 +41,12 @@ def main() -> int:
     parser.add_argument("old", type=Path, metavar="OLD", help="generator that rig and encoder were made for")
     parser.add_argument("new", type=Path, metavar="NEW", help="the same generator after it grew")
     parser.add_argument("--rig", type=Path, help="rig of OLD (default: the shipped one)")
-    parser.add_argument("--encoder", type=Path, help="encoder of OLD (default: the shipped one)")
-    parser.add_argument("--outdir", type=Path, required=True, help="folder for both files")
+    parser.add_argument("--encoder", type=Path, help="encoder of OLD, to be carried over, too")
+    parser.add_argument("--outdir", type=Path, required=True, help="folder for the files")
     options = parser.parse_args()
     try:
         rig = options.rig or assets.require("manipulation")
-        encoder = options.encoder or assets.require("encoder")
-        for path in carry_over(options.old, options.new, rig, encoder, options.outdir):
+        for path in carry_over(options.old, options.new, rig, options.encoder, options.outdir):
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {checkpoint.sha256(path)}")
     except UserError as error:
         print(f"carry_over: {error}", file=sys.stderr)

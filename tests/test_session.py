@@ -13,12 +13,13 @@ import torch
 import torch.nn.functional as F
 
 from crossrig import assets
+from crossrig.cli import main
 from crossrig.data import detect
 from crossrig.data.align import Framing, to_pixels
 from crossrig.data.detect import Face
-from crossrig.data.pictures import from_array
+from crossrig.data.pictures import from_array, read_picture
 from crossrig.errors import UserError
-from crossrig.face3d.params import ATTRIBUTES
+from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
 from crossrig.session import EditSession, Effort, Memory, Networks
@@ -134,6 +135,39 @@ def test_judgement_compares_command_and_reading(session: EditSession) -> None:
     pose = judgement.attributes["pose"]
     assert pose.followed is not None
     assert pose.followed == pytest.approx(judgement.angles["yaw"][1] / 12.0, rel=1e-3)
+
+
+def test_somebody_made_up_is_the_sample_of_that_number_and_can_be_edited(networks: Networks, tmp_path: Path) -> None:
+    session = EditSession("auto", networks=networks, effort=QUICK)
+    assert "number 5 of the people that the human generator makes up" in session.set_sample(5)[0]
+    save_generator(tmp_path / "generator.safetensors", networks.generators["human"])
+    assert main(["sample", "--network", str(tmp_path / "generator.safetensors"), "--seeds", "5", "--outdir", str(tmp_path)]) == 0
+    assert np.array_equal(session.render(), read_picture(tmp_path / "seed0005.png").pixels)
+    assert np.array_equal(session.inverted_crop(), session.input_crop())  # the code is exact
+    session.edit({"yaw": 25.0})
+    assert not np.array_equal(session.render(), session.picture.pixels)
+    again = EditSession("auto", networks=networks, effort=QUICK)
+    again.recall(session.picture, session.memory())
+    again.edit({"yaw": 25.0})
+    assert np.array_equal(again.render(), session.render())
+
+
+def test_identity_is_measured_in_strangers(session: EditSession) -> None:
+    session.reset()
+    assert (session.judged().identity.commanded, session.judged().identity.judged) == (0.0, 0.0)
+    session.edit({"smile": 1.0})
+    assert session.judged().identity.commanded == 0.0
+    session.edit({"smile": 0.0, "shape.0": 1.0})
+    near = session.judged().identity
+    session.edit({"shape.0": 3.0})
+    far = session.judged().identity
+    assert 0.0 < near.commanded < far.commanded
+    assert near.unit == "% of another person"
+    # two people as the judge knows them are 100 % apart, in the mean square
+    scale = session.networks.judge.label_scale
+    people = FaceParams.unpack(torch.randn(2, 4000, len(scale)).mul(scale).flatten(0, 1))
+    squares = [session._drift(people[i : i + 1], people[i + 4000 : i + 4001]) ** 2 for i in range(400)]
+    assert np.mean(squares) ** 0.5 == pytest.approx(100.0, rel=0.1)
 
 
 def test_controls_are_listed(session: EditSession) -> None:

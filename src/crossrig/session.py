@@ -12,6 +12,7 @@ setting a control to another value replaces the first.
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -61,6 +62,7 @@ UNITS: Mapping[str, str] = {
 MOVING = ("pose", "shape", "expression")
 _UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
+_TRUNCATION = 0.8  # of people who are made up; as that of `crossrig sample`
 _QUICK = 128  # px at which the generator stops for a preview; the finest details of a preview are the picture's own in any case
 # An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
 # the other domain at 3.1 to 3.3, pictures without a face above 5.
@@ -162,6 +164,8 @@ class Judgement:
     attributes: dict[str, Change]
     angles: dict[str, tuple[float, float]]
     """pitch, yaw, roll -> (commanded change, judged change), degrees."""
+    identity: Change
+    """How far shape and skin together, which make a person, are from those of before: 100 % is as far as two people are apart."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,29 @@ class EditSession:
         self._values, self._heads = {}, {}
         return [*picture.notes, *notes]
 
+    @torch.no_grad()
+    def set_sample(self, seed: int) -> list[str]:
+        """Take a person who does not exist: the picture of `crossrig sample --seeds SEED`, whose code need not be searched for.
+
+        ``domain="auto"`` takes the first domain. Returns notes for the person.
+        """
+        networks = self.networks
+        domain = next(iter(networks.generators)) if self.domain_wanted == "auto" else self.domain_wanted
+        generator = networks.generators[domain]
+        w_plus = generator.broadcast(generator.map(generator.sample_z(seed).to(self.device), _TRUNCATION))
+        s = generator.affine(w_plus)
+        image = generator.synthesise(s)
+        pixels = to_pixels(image)
+        size = pixels.shape[0]
+        cut = crop(pixels, Framing(size / 2, size / 2, size / 2), size)
+        target = to_tensor(cut.image).to(self.device)
+        params = networks.reconstruction.predict(target)
+        inversion = Inversion(s, w_plus, image, (), 0.0)
+        picture = from_array(pixels, f"sample {seed}")
+        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, target, matte(target, networks.model, params))
+        self._values, self._heads = {}, {}
+        return [f"Nobody: number {seed} of the people that the {domain} generator makes up."]
+
     def read(self, source: Source, face: Face | Framing | None = None) -> tuple[FaceParams, list[str]]:
         """The parameters of the face in another picture, and notes for the person; the picture under edit stays. As ``set_image``."""
         picture = _picture(source)
@@ -357,6 +384,11 @@ class EditSession:
     def domain(self) -> str:
         """The domain the picture is edited in."""
         return self._subject.domain
+
+    @property
+    def picture(self) -> Picture:
+        """The picture under edit, as it was given."""
+        return self._subject.picture
 
     @property
     def cut(self) -> Crop:
@@ -517,7 +549,17 @@ class EditSession:
         asked = torch.rad2deg(goal.rotation - start.rotation)[0].tolist()
         seen = torch.rad2deg(after.rotation - before.rotation)[0].tolist()
         angles = {name: (asked[i], seen[i]) for i, name in enumerate(("pitch", "yaw", "roll"))}
-        return Judgement(attributes, angles)
+        return Judgement(attributes, angles, Change(self._drift(start, goal), self._drift(before, after), None, "% of another person"))
+
+    def _drift(self, start: FaceParams, goal: FaceParams) -> float:
+        """Per cent of the mean distance of two of the people the judge was trained on, root mean square of shape and skin."""
+        spread = FaceParams.unpack(self.networks.judge.label_scale[None])
+        shares = []
+        for name in ("shape", "albedo"):
+            block = MEASURED_BLOCK[name]
+            strangers = 2.0 * float(self._units.gram(block).diagonal() @ getattr(spread, block)[0].square())
+            shares.append(float(self._units.distance(name, start, goal)) ** 2 / strangers)
+        return 100.0 * math.sqrt(sum(shares) / len(shares))
 
     def _change(
         self, name: str, start: FaceParams, goal: FaceParams, before: FaceParams, after: FaceParams

@@ -55,7 +55,7 @@ def test_a_generator_whose_latent_space_moved_is_refused(tiny_rig: Rig, tiny_gen
     check_grown(tiny_generator, larger)
     moved = copy.deepcopy(larger)
     moved.state_dict()["synthesis.b16.conv0.affine.weight"].add_(0.1)
-    with pytest.raises(UserError, match=r"b16\.conv0\.affine\.weight: its latent space was not held"):
+    with pytest.raises(UserError, match=r"b16\.conv0\.affine\.weight: its affine layers were not held"):
         check_grown(tiny_generator, moved)
     with pytest.raises(UserError, match="lacks layers"):
         grown_rig(grown_rig(tiny_rig, larger.style_space, "1" * 64), tiny_generator.style_space, "2" * 64)

@@ -48,6 +48,9 @@ def test_rig_and_encoder_are_written_for_the_larger_generator(
     assert load_rig(rig, checkpoint.sha256(new)).space.resolution == 64
     assert load_encoder(encoder)(torch.zeros(1, 3, 32, 32)).shape[1] == load_rig(rig).space.w_count
     assert checkpoint.load_header(encoder)["generator"] == checkpoint.sha256(new)
+    assert script.carry_over(old, new, tiny_assets / "manipulation.safetensors", None, tmp_path / "alone") == [
+        tmp_path / "alone" / "manipulation.safetensors"
+    ]
 
 
 def test_what_does_not_belong_together_is_a_sentence(
@@ -59,5 +62,5 @@ def test_what_does_not_belong_together_is_a_sentence(
     networks = ["--rig", str(tiny_assets / "manipulation.safetensors"), "--encoder", str(tiny_assets / "encoder.safetensors")]
     monkeypatch.setattr(sys, "argv", ["carry_over.py", *arguments, *networks])
     assert script.main() == 2
-    assert "latent space was not held" in capsys.readouterr().err
+    assert "affine layers were not held" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

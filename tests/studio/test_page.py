@@ -380,3 +380,13 @@ def test_everything_has_a_name_and_can_be_reached_by_keyboard(page: Page) -> Non
     assert value(page, "yaw") != start
     page.keyboard.press("?")
     assert page.locator("#help-box").is_visible()
+
+
+def test_somebody_is_made_up(page: Page) -> None:
+    page.get_by_role("button", name="Make somebody up").click()
+    page.wait_for_selector("#result[data-refined=true]")
+    assert page.locator("#picture-name").inner_text().startswith("sample ")
+    page.locator("#control-yaw").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("[data-control=yaw].set", state="attached")
+    settled(page)

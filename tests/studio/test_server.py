@@ -55,6 +55,7 @@ from crossrig.studio.protocol import (
     Undo,
     UseExample,
     UseLook,
+    UseSample,
 )
 from crossrig.studio.sessions import Sessions
 from crossrig.studio.worker import Urgency
@@ -340,6 +341,22 @@ def test_bad_messages_are_answered_and_change_nothing(studio: Studio) -> None:
         assert "open here already" in page.wait_for(Problem).sentence
         page.say(SetControls({"yaw": 1.0}, True))
         assert page.wait_for(Edited).values == {"yaw": 1.0}
+
+
+def test_somebody_is_made_up_and_kept(studio: Studio) -> None:
+    with studio.talk() as page:
+        page.say(UseSample(-1))
+        assert "between 0 and" in page.wait_for(Problem).sentence
+        page.say(UseSample(12, "toon"))
+        assert "number 12" in " ".join(page.wait_for(Opened).notes)
+        page.say(SetControls({"yaw": 10.0}, True))
+        page.wait_for(Saved, lambda saved: saved.revision >= 1)
+        session = page.welcome.session
+    with studio.talk(session) as page:
+        assert page.wait_for(Opened).name == "sample 12"
+        assert page.wait_for(Edited).values == {"yaw": 10.0}
+        page.say(UseSample(3))
+        assert "open here already" in page.wait_for(Problem).sentence
 
 
 def test_sessions_do_not_see_one_another(studio: Studio) -> None:

@@ -108,6 +108,7 @@ def _edit(options: argparse.Namespace) -> None:
             "picture": str(options.picture), "output": str(options.output), "sheet": str(sheet) if options.sheet else None,
             "domain": session.domain, "notes": notes, "controls": values,
             "attributes": {name: asdict(change) for name, change in judgement.attributes.items()},
+            "identity": asdict(judgement.identity),
             "angles": {name: {"commanded": asked, "judged": seen} for name, (asked, seen) in judgement.angles.items()},
         }, indent=2))  # fmt: skip
         return

@@ -52,7 +52,7 @@ def _sample(options: argparse.Namespace) -> None:
     images = []
     with torch.no_grad():
         for seed, name in zip(seeds, names, strict=False):
-            z = torch.randn(1, generator.config.z_dim, generator=torch.Generator().manual_seed(seed)).to(device)
+            z = generator.sample_z(seed).to(device)
             image = generator(z, options.trunc, c=None if c is None else c.to(device))
             save_picture(name, to_pixels(image), DigitalSource.TRAINED, options.overwrite)
             images.append(image)

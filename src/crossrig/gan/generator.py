@@ -243,6 +243,10 @@ class Generator(nn.Module):
         """z (B, z_dim) -> images (B, 3, R, R): map, affine, synthesise."""
         return self.synthesise(self.affine(self.map(z, truncation, c)), noise)
 
+    def sample_z(self, seed: int) -> torch.Tensor:
+        """z (1, z_dim) of the sample that is called by this number, on the CPU: the same everywhere."""
+        return torch.randn(1, self.config.z_dim, generator=torch.Generator().manual_seed(seed))
+
     def latent_parameters(self, up_to: int | None = None) -> Iterator[nn.Parameter]:
         """The parameters that carry the latent space: mapping network and affine layers, those of blocks above `up_to` px left out.
 

@@ -1,7 +1,8 @@
-"""What was trained on a generator goes on serving it after it grew to more pixels.
+"""What was trained on a generator goes on serving it after it was trained on, or grew to more pixels.
 
-A generator that grows with its latent space held (`train generator --hold-latent`) keeps the styles of all layers that it had; only the
-new blocks' are new. T reads nothing in those, M edits none of them, and the encoder gives them its common w.
+While its affine layers are held (`train generator --hold-affine`, or `--hold-latent`) a w keeps the styles of all layers that it had; only
+new blocks' are new. T reads nothing in those, M edits none of them, and the encoder gives them its common w. What the styles show was
+trained on: the rig is as good as that left them, which `crossrig eval edits` tells.
 """
 
 from __future__ import annotations
@@ -20,18 +21,21 @@ from crossrig.rig.manipulation import Rig
 
 
 def check_grown(old: Generator, new: Generator) -> None:
-    """Raises UserError unless the styles that `new` makes of a w are those of `old` and more, and both map z alike."""
+    """Raises UserError unless the styles that `new` makes of a w are those of `old`, or those and more."""
     before, after = old.state_dict(), new.state_dict()
     for name in before:
-        if ("affine" in name or name.startswith("mapping")) and (name not in after or not torch.equal(before[name], after[name])):
-            raise UserError(f"The larger generator has another {name}: its latent space was not held while it grew, so train its rig anew.")
+        if "affine" in name and (name not in after or not torch.equal(before[name], after[name])):
+            raise UserError(f"The new generator has another {name}: its affine layers were not held in training, so train its rig anew.")
 
 
 def grown_rig(rig: Rig, space: StyleSpace, generator: str) -> Rig:
-    """The same T and M for a generator with the style space `space` and the SHA-256 `generator`; see `check_grown`."""
+    """The same T and M for a generator with the style space `space` and the SHA-256 `generator`; see `check_grown`.
+
+    Raises UserError when the space lacks layers that the rig knows.
+    """
     own = {name: rig.space.layer(name).size for name in rig.space.names}
     if any(name not in space.names or space.layer(name).size != size for name, size in own.items()):
-        raise UserError("The larger generator lacks layers that the rig knows; train its rig anew.")
+        raise UserError("The new generator lacks layers that the rig knows; train its rig anew.")
     known = space.mask(list(own))  # (S',): entries of s' that s has too, in the same order
     old = rig.predictor
     predictor = AttributePredictor(replace(old.config, style_size=space.size))

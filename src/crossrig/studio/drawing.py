@@ -144,5 +144,6 @@ class Drawing:
     def _judge(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "judged", revision))
         judgement = self._work.session.judged()
-        rows = tuple(Meter(name, change.commanded, change.judged, change.unit) for name, change in judgement.attributes.items())
+        changes = judgement.attributes | {"identity": judgement.identity}
+        rows = tuple(Meter(name, change.commanded, change.judged, change.unit) for name, change in changes.items())
         self._outlets.say(Meters(frame.revision, rows))

@@ -52,6 +52,7 @@ from crossrig.studio.protocol import (
     ShowHandles,
     Undo,
     UseLook,
+    UseSample,
 )
 from crossrig.studio.slow import SlowWork
 from crossrig.studio.work import Work
@@ -149,6 +150,9 @@ class Editor:
                 return
             case PickFace() | PlaceFace():
                 self._intake.answer(message)
+                return
+            case UseSample(seed, domain):
+                self._intake.sample(seed, domain)
                 return
             case ShowDomains():
                 self._domains.wish(message)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from crossrig.data.align import Framing
@@ -21,6 +22,8 @@ from crossrig.studio.work import Subject, Work
 
 MOST_FACES = 32
 """Faces that a person is asked to choose from."""
+MOST_SAMPLES = 1_000_000
+"""People who can be made up, so that their numbers can be remembered."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,15 @@ class Intake:
         self._slow.begin(lambda: self._look(upload), "A picture is being taken in already; stop that first.")
         self._question = None
 
+    def sample(self, seed: int, domain: DomainWish) -> None:
+        """Have a person taken who does not exist. Raises UserError when there is a picture already, or no such domain or number."""
+        if not 0 <= seed < MOST_SAMPLES:
+            raise UserError(f"The number of a sample is between 0 and {MOST_SAMPLES - 1}.")
+        self._check_empty()
+        session = self._session_for(domain)
+        self._slow.begin(lambda: self._make_up(session, seed), "A picture is being taken in already; stop that first.")
+        self._question = None
+
     def reopen(self) -> None:
         """Have what the folder holds opened. Raises UserError when there is a picture already."""
         self._check_empty()
@@ -144,12 +156,19 @@ class Intake:
         session = self._session_for(upload.domain)
         self._slow.progress("Looking for the face", 0, 1)
         notes = session.set_image(upload.picture, face)
-        memory = session.memory()
+        self._keep(session, upload.picture, upload.png, notes, history or History())
+
+    def _make_up(self, session: EditSession, seed: int) -> None:
+        notes = session.set_sample(seed)
+        self._keep(session, session.picture, to_png(session.picture.pixels), notes, History())
+
+    def _keep(self, session: EditSession, picture: Picture, png: bytes, notes: Sequence[str], history: History) -> None:
+        """Write down what a session found out, and open it."""
         frame = session.cut.framing
-        info = Info(FORMAT, upload.picture.name, self._fingerprint, tuple(notes), Square(frame.x, frame.y, frame.half))
+        info = Info(FORMAT, picture.name, self._fingerprint, tuple(notes), Square(frame.x, frame.y, frame.half))
         with written_to(self._folder):
-            self._folder.write_picture(info, upload.png, memory)
-        self._open(session, info, upload.picture, history or History(), None)
+            self._folder.write_picture(info, png, session.memory())
+        self._open(session, info, picture, history, None)
 
     def _session_for(self, domain: DomainWish) -> EditSession:
         networks = self._networks

@@ -146,6 +146,15 @@ class UseExample:
 
 
 @dataclass(frozen=True)
+class UseSample:
+    """Take a person who does not exist, painted by a generator: the first of the domains, if it is not named."""
+
+    seed: int
+    """0 to 999999."""
+    domain: DomainWish = "auto"
+
+
+@dataclass(frozen=True)
 class PickFace:
     """The answer to `FacesFound`: this one of them."""
 
@@ -284,8 +293,8 @@ class Cancel:
 
 
 ClientMessage: TypeAlias = (
-    Hello | UseExample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset | Undo | Redo | GoTo
-    | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel
+    Hello | UseExample | UseSample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset
+    | Undo | Redo | GoTo | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel
 )  # fmt: skip
 
 

@@ -109,6 +109,14 @@ export const VERSION = 2;
  */
 
 /**
+ * Take a person who does not exist, painted by a generator: the first of the domains, if it is not named.
+ * @typedef {object} UseSample
+ * @property {"UseSample"} type
+ * @property {number} seed
+ * @property {string} domain
+ */
+
+/**
  * The answer to `FacesFound`: this one of them.
  * @typedef {object} PickFace
  * @property {"PickFace"} type
@@ -244,7 +252,7 @@ export const VERSION = 2;
  * @property {"Cancel"} type
  */
 
-/** @typedef {Hello | UseExample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset | Undo | Redo | GoTo | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel} ClientMessage */
+/** @typedef {Hello | UseExample | UseSample | PickFace | PlaceFace | SetControls | ClearControls | ApplyLook | UseLook | Lock | Reset | Undo | Redo | GoTo | Show | ShowDomains | ShowHandles | DragHandle | MakeClip | PreviewClip | Cancel} ClientMessage */
 
 /**
  * The answer to `Hello`.
@@ -378,6 +386,15 @@ export function hello(version, session = null) {
  */
 export function useExample(name, domain = "auto") {
   return { type: "UseExample", name, domain };
+}
+
+/**
+ * @param {number} seed
+ * @param {string} [domain]
+ * @returns {UseSample}
+ */
+export function useSample(seed, domain = "auto") {
+  return { type: "UseSample", seed, domain };
 }
 
 /**

@@ -3,7 +3,7 @@
 
 import { $, complain, make } from "./dom.js";
 import { titleOf } from "./domains.js";
-import { useExample } from "./protocol.js";
+import { useExample, useSample } from "./protocol.js";
 import { forget, recents } from "./recents.js";
 
 export class Start {
@@ -22,6 +22,7 @@ export class Start {
     this.#hasPicture = hasPicture;
     $("choose").addEventListener("click", () => $("file").click());
     $("open-project").addEventListener("click", () => $("project-file").click());
+    $("sample").addEventListener("click", () => this.#makeUp());
     for (const id of ["file", "project-file"]) {
       $(id).addEventListener("change", () => {
         const [file] = $(id).files;
@@ -96,6 +97,12 @@ export class Start {
     if (this.#hasPicture()) await this.#line.change(null);
     this.#begin("Opening the example");
     this.#line.send(useExample(name, $("domain").value));
+  }
+
+  async #makeUp() {
+    if (this.#hasPicture()) await this.#line.change(null);
+    this.#begin("Making somebody up");
+    this.#line.send(useSample(Math.floor(Math.random() * 1_000_000), $("domain").value));
   }
 
   /** @param {string} session */
