@@ -1,7 +1,9 @@
 """The rig of a generator for the same generator trained on: `python scripts/carry_over.py OLD NEW --outdir FOLDER`.
 
 OLD and NEW are generator files, NEW trained by `crossrig train generator --init OLD` with --hold-affine or --hold-latent. What is carried
-over is the shipped rig, or that of --rig, and an encoder if one is named; both must belong to OLD. See `rig/growing.py`.
+over is the shipped rig, or that of --rig, and an encoder if one is named; both must belong to OLD. See `rig/growing.py`. --child FILE does
+the same to a child of OLD that is stored as its difference: what was added to OLD's weights is added to NEW's. Weights of networks that
+began as one can be added up (Ilharco 2023, *Editing models with task arithmetic*), roughly: go on with `crossrig adapt --init`.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from pathlib import Path
 
 from crossrig import assets, checkpoint
 from crossrig.errors import UserError
-from crossrig.gan.weights import load_generator
+from crossrig.gan import difference
+from crossrig.gan.weights import load_generator, save_difference
 from crossrig.inversion.encoder import load_encoder, save_encoder
 from crossrig.rig.growing import check_grown, grown_encoder, grown_rig
 from crossrig.rig.weights import load_rig, save_rig
@@ -36,17 +39,35 @@ def carry_over(old: Path, new: Path, rig: Path, encoder: Path | None, outdir: Pa
     return written
 
 
+def carry_child(child: Path, new: Path, outdir: Path) -> Path:
+    """Write a child's difference for `new`. UserError when it is none, or moved what `new` does not have."""
+    stored, header = checkpoint.load(child)
+    if header.get("kind") != difference.KIND:
+        raise UserError(f"{child} is not stored as a difference: `crossrig export generator {child} --format difference` makes one.")
+    larger = load_generator(new)
+    try:
+        larger.load_state_dict(difference.decode(stored, larger.state_dict()))
+    except ValueError as error:
+        raise UserError(f"{child} does not fit {new} ({error}).") from None
+    outdir.mkdir(parents=True, exist_ok=True)
+    facts = {name: value for name, value in header.items() if name not in ("kind", "config", "bits", "parent")}
+    save_difference(outdir / child.name, larger, new, facts)
+    return outdir / child.name
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("old", type=Path, metavar="OLD", help="generator that rig and encoder were made for")
     parser.add_argument("new", type=Path, metavar="NEW", help="the same generator after it grew")
     parser.add_argument("--rig", type=Path, help="rig of OLD (default: the shipped one)")
     parser.add_argument("--encoder", type=Path, help="encoder of OLD, to be carried over, too")
+    parser.add_argument("--child", type=Path, action="append", default=[], help="child of OLD, to be carried over, too; repeatable")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the files")
     options = parser.parse_args()
     try:
         rig = options.rig or assets.require("manipulation")
-        for path in carry_over(options.old, options.new, rig, options.encoder, options.outdir):
+        written = carry_over(options.old, options.new, rig, options.encoder, options.outdir)
+        for path in [*written, *(carry_child(child, options.new, options.outdir) for child in options.child)]:
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {checkpoint.sha256(path)}")
     except UserError as error:
         print(f"carry_over: {error}", file=sys.stderr)

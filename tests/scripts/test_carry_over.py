@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from crossrig import checkpoint
+from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.gan.weights import grow, save_generator
+from crossrig.gan.weights import grow, load_generator, save_difference, save_generator
 from crossrig.inversion.encoder import load_encoder
 from crossrig.rig.weights import load_rig
 
@@ -51,6 +53,24 @@ def test_rig_and_encoder_are_written_for_the_larger_generator(
     assert script.carry_over(old, new, tiny_assets / "manipulation.safetensors", None, tmp_path / "alone") == [
         tmp_path / "alone" / "manipulation.safetensors"
     ]
+
+
+def test_what_a_child_added_to_its_parent_is_added_to_the_larger_one(
+    script: ModuleType, tiny_assets: Path, tiny_generator: Generator, tmp_path: Path
+) -> None:
+    old, new = tiny_assets / "generator-human.safetensors", _save_grown(tiny_generator, tmp_path / "generator-human.safetensors", held=True)
+    child = load_generator(tiny_assets / "generator-toon.safetensors")
+    save_difference(tmp_path / "generator-toon.safetensors", child, old)
+    carried = script.carry_child(tmp_path / "generator-toon.safetensors", new, tmp_path / "out")
+    shutil.copy(new, tmp_path / "out")  # a difference is read beside its parent
+    larger = load_generator(carried)
+    before, parent, after = child.state_dict(), tiny_generator.state_dict(), larger.state_dict()
+    for name in before:
+        torch.testing.assert_close(after[name], before[name], atol=2e-2 * float((before[name] - parent[name]).abs().max()) + 1e-6, rtol=0)
+    grown = load_generator(new).state_dict()
+    assert all(torch.equal(after[name], grown[name]) for name in grown if ".b64." in name)
+    with pytest.raises(UserError, match="not stored as a difference"):
+        script.carry_child(tiny_assets / "generator-toon.safetensors", new, tmp_path / "out")
 
 
 def test_what_does_not_belong_together_is_a_sentence(

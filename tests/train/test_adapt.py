@@ -97,11 +97,22 @@ def test_named_layers_are_held_too(config: AdaptTraining, tiny_generator: Genera
     assert checkpoint.load_header(config.result)["adapted"]["held"] == ["mapping", "affine", "b4", "b8", "b32.torgb"]
 
 
+def test_a_child_goes_on_and_is_seen_close_up(config: AdaptTraining, tmp_path: Path) -> None:
+    first = train(config)
+    before = load_generator(first)
+    again = replace(config, outdir=tmp_path / "again", init=first, kimg=0.008, check_kimg=0.004, lr=1e-6, close_ups=0.5)
+    after = load_generator(train(again))
+    apart = max(float((before.state_dict()[name] - tensor).abs().max()) for name, tensor in after.state_dict().items())
+    assert 0.0 < apart < 1e-3  # not the parent's weights, and hardly moved
+    tensors, _ = checkpoint.load(max(again.outdir.glob("checkpoint-*.safetensors")))
+    assert {name.split("/")[1].split(".")[0] for name in tensors if name.startswith("discriminators/")} == {"0", "1"}
+
+
 def test_held_judges_stay_as_they_were(config: AdaptTraining) -> None:
     short = replace(config, freeze_discriminator=1, kimg=0.008, check_kimg=0.004)
     train(short)
     first, last = (checkpoint.load(path)[0] for path in sorted(config.outdir.glob("checkpoint-*.safetensors")))
-    weights = sorted(name for name in first if name.startswith("discriminator/judges.0.") and name.endswith("original"))
+    weights = sorted(name for name in first if name.startswith("discriminators/0.judges.0.") and name.endswith("original"))
     assert len(weights) >= 2
     assert torch.equal(first[weights[0]], last[weights[0]])
     assert not torch.equal(first[weights[-1]], last[weights[-1]])

@@ -23,12 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from crossrig import assets, checkpoint
 from crossrig.config import setting
 from crossrig.data.aligned import AlignedSet, align_images
 from crossrig.data.images import open_images
+from crossrig.domains.blend import check_fit
 from crossrig.domains.consistency import Consistency, structure_distance
 from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.domains.generators import generator_file
@@ -38,7 +39,6 @@ from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator
 from crossrig.gan.losses import feature_moments, hinge_discriminator, hinge_generator
 from crossrig.gan.precision import Precision, feature_dtype
-from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.memory import keep_freed_memory
 from crossrig.rig.reconstruction import Reconstruction
@@ -47,6 +47,7 @@ from crossrig.sheets import save_grid
 from crossrig.train.generator import learning_rate_factor, mix_styles
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
+from crossrig.train.views import close_up, critics
 
 _HELD = 64  # codes whose pictures are compared
 _SHOWN = 16  # of them, in every sheet
@@ -63,6 +64,7 @@ class AdaptTraining:
     images: Path = field(metadata={"help": "folder or ZIP of pictures of the new domain, a few hundred faces or more"})
     name: str = field(metadata={"help": "name of the new domain"})
     parent: str = setting("human", "generator to begin with: human, toon, a domain of your own or a checkpoint")
+    init: Path | None = setting(None, "child of the same parent to go on from, instead of the parent itself")
     aligned: bool = setting(False, "the pictures are heads cut out already, as `crossrig synth` makes them: look for no faces")
     limit: int | None = setting(10_000, "at most this many pictures, chosen at random")
     fewest: int = setting(16, "refuse a set with fewer faces: the child would learn these people by heart")
@@ -77,6 +79,9 @@ class AdaptTraining:
     structure_weight: float = setting(10.0, "weight of the parent's coarse structure beside it")
     structure_size: int = setting(16, "px at which the structure is compared")
     discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
+    close_ups: float = setting(
+        0.0, "share of the steps in which the discriminator looks at a window of its own size, not at everything; for 256 px and more"
+    )
     mirror: bool = setting(True, "show the discriminator every second picture mirrored")
     mixing: float = setting(0.5, "share of the codes mixed from two samples")
     augment_ramp_kimg: float = setting(20.0, "images in which the share of augmented pictures may rise from 0 to 1")
@@ -127,15 +132,17 @@ def train(
         resolution, reconstruct = parent.config.resolution, None if config.aligned else reader.predict
         faces = align_images(images, config.outdir / "aligned", resolution, reconstruct, config.limit, progress)
         run.note(0, "faces", _enough(faces, config))
-        discriminator = ProjectedDiscriminator(size=config.discriminator_size)
-        discriminator.hold_first(config.freeze_discriminator)
+        discriminators = critics(config.discriminator_size, config.close_ups)
+        for critic_of_view in discriminators:
+            critic_of_view.hold_first(config.freeze_discriminator)
         learners = [parameter for parameter in child.parameters() if parameter.requires_grad]
-        judges = [parameter for parameter in discriminator.parameters() if parameter.requires_grad]
+        judged_by = nn.ModuleList(discriminators)
+        judges = [parameter for parameter in judged_by.parameters() if parameter.requires_grad]
         averaged = WeightAverage(child, half_life=1000.0 * config.ema_kimg)
         optimiser = torch.optim.Adam(learners, lr=config.lr, betas=(0.0, 0.99))
         critic = torch.optim.Adam(judges, lr=config.discriminator_lr, betas=(0.0, 0.99))
         parts: dict[str, Part] = {
-            "child": child, "average": averaged.module, "discriminator": discriminator, "optimiser": optimiser, "critic": critic,
+            "child": child, "average": averaged.module, "discriminators": judged_by, "optimiser": optimiser, "critic": critic,
         }  # fmt: skip
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
         adaptive = AdaptiveProbability(0.0, _TARGET_SIGN, 1000.0 * config.augment_ramp_kimg, config.augment_most)
@@ -174,13 +181,15 @@ def train(
                 group["lr"] = peak * learning_rate_factor(images_seen, total)
             index = torch.randint(len(faces), (batch,))
             real = faces.batch(index, torch.rand(batch) < 0.5 if config.mirror else None)  # (B,3,R,R)
+            close = config.close_ups > 0 and bool(torch.rand(()) < config.close_ups)
+            discriminator, window = discriminators[int(close)], config.discriminator_size if close else parent.config.resolution
             with torch.no_grad():
                 w_plus = mix_styles(child.map(torch.randn(batch, child.config.z_dim)), child.style_space.w_count, config.mixing)
                 s = child.affine(w_plus)  # (B,S), which mean the same in the parent
                 meant = parent.synthesise(s, "const", dtype)  # (B,3,R,R)
-                real_features = discriminator.project(augment(real, adaptive.probability))
+                real_features = discriminator.project(augment(close_up((real,), window)[0], adaptive.probability))
             fake = child.synthesise(s, "random", dtype)  # (B,3,R,R)
-            fake_features = discriminator.project(augment(fake, adaptive.probability))
+            fake_features = discriminator.project(augment(close_up((fake,), window)[0], adaptive.probability))
             for parameter in judges:
                 parameter.requires_grad_(False)
             fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
@@ -227,7 +236,9 @@ def train(
 def _children_of(config: AdaptTraining) -> tuple[Path, Generator, Generator]:
     """File of the parent, the parent, and the child that begins as its copy, with what is held still; UserError when they cannot be had."""
     file = generator_file(config.parent)
-    parent, child = load_generator(file).requires_grad_(False), load_generator(file)
+    parent, child = load_generator(file).requires_grad_(False), load_generator(config.init or file)
+    if config.init is not None:
+        check_fit(parent, child)
     if parent.config.c_dim:
         raise UserError(f"The generator {config.parent} has classes; only one without can be adapted.")
     if config.structure_size < 2 or parent.config.resolution % config.structure_size:

@@ -32,14 +32,13 @@ from crossrig.domains.finetune import hold_latent_space
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.features import FeatureTaps, PerceptualDistance, resize
+from crossrig.features import PerceptualDistance, resize
 from crossrig.gan.augment import Augmentation
 from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.losses import hinge_discriminator, hinge_generator
 from crossrig.gan.precision import Precision, feature_dtype
-from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import grow, load_generator, save_generator
 from crossrig.inversion.encoder import Encoder, encoder_for, load_encoder, save_encoder
@@ -51,7 +50,7 @@ from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
-from crossrig.train.views import close_up
+from crossrig.train.views import close_up, critics
 from crossrig.train.warm_start import warm_mapping
 
 #: Expressions count more in what the reader finds: they are what pixels neglect.
@@ -233,9 +232,7 @@ def train(config: GeneratorTraining) -> Path:
         rotation = code_rotation(z_dim)
         perceptual = PerceptualDistance(config.perceptual_size)
         reader = Reader(load_reconstruction(config.reader), FaceModel.load(), portraits.labels) if config.reader else None
-        features = FeatureTaps(config.discriminator_size)
-        # one for whole pictures and, where there are close-ups, one for them: what looks real differs
-        discriminators = [ProjectedDiscriminator(features=features, seed=view) for view in range(1 + (config.close_ups > 0))]
+        discriminators = critics(config.discriminator_size, config.close_ups)
         judged_by = nn.ModuleList(discriminators)
         # weak colour changes and no holes: stronger ones leak into the samples
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)

@@ -10,6 +10,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from crossrig.features import FeatureTaps
+from crossrig.gan.projected import ProjectedDiscriminator
+
+
+def critics(size: int, close_ups: float) -> list[ProjectedDiscriminator]:
+    """A discriminator for whole pictures and, where a share of the steps are close-ups, one for these: what looks real differs.
+
+    `size`: px at which their frozen features, which they share, look.
+    """
+    features = FeatureTaps(size)
+    return [ProjectedDiscriminator(features=features, seed=view) for view in range(1 + (close_ups > 0))]
+
 
 def close_up(pictures: tuple[Tensor, ...], side: int) -> tuple[Tensor, ...]:
     """The same random windows of several batches (B,C,R,R): each (B,C,side,side), one place a row of the batch.
