@@ -255,7 +255,7 @@ class EditSession:
             notes.append("The generator does not know faces like this one; expect a different face.")
         if self.effort.tuning_steps:
             generator = tune(
-                generator, inversion.s, target, steps=self.effort.tuning_steps, perceptual=networks.perceptual,
+                generator, inversion.s, target, steps=self.effort.tuning_steps, perceptual=networks.perceptual, dtype=feature_dtype("auto"),
                 progress=lambda step, steps: self._tell("tuning", step, steps),
             )  # fmt: skip
             with torch.no_grad():
@@ -366,7 +366,7 @@ class EditSession:
     ) -> Inversion:
         networks = self.networks
         return invert(
-            target, generator, networks.encoder, steps=steps, start=start, perceptual=networks.perceptual,
+            target, generator, networks.encoder, steps=steps, start=start, perceptual=networks.perceptual, dtype=feature_dtype("auto"),
             progress=lambda step, total: self._tell(what, step, total),
         )  # fmt: skip
 

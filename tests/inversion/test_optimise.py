@@ -16,11 +16,13 @@ def make(generator: Generator, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return generator.synthesise(generator.affine(w)), generator.broadcast(w).clone()
 
 
-@pytest.mark.parametrize("space", ["w", "w_plus", "s"])
-def test_comes_nearer_in_every_space(tiny_generator: Generator, small_perceptual: PerceptualDistance, space: Space) -> None:
+@pytest.mark.parametrize(("space", "dtype"), [("w", None), ("w_plus", None), ("s", None), ("w_plus", torch.bfloat16)])
+def test_comes_nearer_in_every_space(
+    tiny_generator: Generator, small_perceptual: PerceptualDistance, space: Space, dtype: torch.dtype | None
+) -> None:
     target, _ = make(tiny_generator, 1)
     start = invert(target, tiny_generator, space=space, steps=0, perceptual=small_perceptual)
-    found = invert(target, tiny_generator, space=space, steps=40, lr=0.1, perceptual=small_perceptual)
+    found = invert(target, tiny_generator, space=space, steps=40, lr=0.1, perceptual=small_perceptual, dtype=dtype)
     assert (start.image - target).square().mean() > 3 * (found.image - target).square().mean()
     assert found.perceptual < start.perceptual
     assert len(found.losses) == 40

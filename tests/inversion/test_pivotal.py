@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from crossrig.features import PerceptualDistance
@@ -9,14 +10,17 @@ from crossrig.gan.generator import Generator
 from crossrig.inversion.pivotal import tune
 
 
-def test_the_pivot_comes_nearer_and_the_rest_stays(tiny_generator: Generator, small_perceptual: PerceptualDistance) -> None:
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+def test_the_pivot_comes_nearer_and_the_rest_stays(
+    tiny_generator: Generator, small_perceptual: PerceptualDistance, dtype: torch.dtype | None
+) -> None:
     random = torch.Generator().manual_seed(8)
     s = tiny_generator.affine(tiny_generator.map(torch.randn(1, 32, generator=random)))
     other = tiny_generator.affine(tiny_generator.map(torch.randn(6, 32, generator=random)))
     made = tiny_generator.synthesise(s)
     target = (made + 0.3 * torch.sin(torch.linspace(0, 9, 32))).clamp(-1, 1)
     before = {name: tensor.clone() for name, tensor in tiny_generator.state_dict().items()}
-    tuned = tune(tiny_generator, s, target, steps=25, lr=5e-3, perceptual=small_perceptual)
+    tuned = tune(tiny_generator, s, target, steps=25, lr=5e-3, perceptual=small_perceptual, dtype=dtype)
 
     assert (tuned.synthesise(s) - target).square().mean() < 0.5 * (made - target).square().mean()
     # the latent space is untouched, and so is the generator given

@@ -1,22 +1,22 @@
 """How well a child generator carries its parent's rig into its domain: `crossrig eval domains`.
 
-*consistency*  the same codes (DOMAIN_CODES_SEED) painted by child and parent: correlation, over codes, of what the judge reads in both
-*obedience*    the rig's edits of these codes, in child and parent, by the judge: as `evaluation.edits`, for M alone; and the child's
-               share of the parent's obedience
+*consistency*  the same codes (DOMAIN_CODES_SEED) painted by child and parent: correlation, over codes, of what the judges read in both
+*obedience*    the rig's edits of these codes, in child and parent, by the judges: as `evaluation.edits`, for M alone; and the child's
+               share of the parent's obedience. The commands are the same in both, from what is read in the parent's pictures
 *leak*         as there: how much the other attributes moved, in population spreads, per spread commanded
 *style*        Frechet distance (EfficientNet-Lite0) of the child's samples to pictures of the domain, beside the parent's and beside that
                of two sets of such pictures; and how much the child's samples differ from one another, as a share of how much those
                pictures do (mean distance of pairs of feature vectors)
 
-Pictures of a rendered domain are made for the purpose (DOMAIN_PICTURES_SEED). A judge that learned from pictures of the domain says more
-than one that saw photographic people only; which one was used is printed.
+Pictures of a rendered domain are made for the purpose (DOMAIN_PICTURES_SEED). The parent's pictures are read by the shipped judge, the
+child's by that one or, better, by one that learned from pictures of the domain; which one was used is printed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -81,18 +81,20 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
     check_fit(parent, child)
     rig = load_rig(assets.require("manipulation"), checkpoint.sha256(parent_file))
     reader = load_reconstruction(assets.require("reconstruction"))
-    judge = load_reconstruction(request.judge or assets.require("judge"))
+    judges = {"parent": load_reconstruction(assets.require("judge"))}
+    judges["child"] = load_reconstruction(request.judge) if request.judge else judges["parent"]
     model = FaceModel.load(assets.require("head"))
     pictures = domain_pictures(request, child.config.resolution)
     tell("pictures of the domain", 1, 1)
     styles = unseen_styles(parent, request.samples, DOMAIN_CODES_SEED)
-    instruments = {name: Instruments.of(generator, reader, judge, model) for name, generator in (("parent", parent), ("child", child))}
+    generators = {"parent": parent, "child": child}
+    instruments = {name: Instruments.of(generator, reader, judges[name], model) for name, generator in generators.items()}
     seen = {name: look(tools, styles, identity=False) for name, tools in instruments.items()}
     figures = consistency_figures(seen["parent"].params, seen["child"].params)
     figures |= obedience_figures(instruments, rig, styles, sizes, tell)
     figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures)
     name = Path(request.domain).name.removesuffix(".safetensors").removeprefix("generator-")
-    judged = f"judge: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
+    judged = f"judge of the child: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
     notes = [f"{request.samples} codes, {len(pictures)} pictures of the domain; {judged}."]
     return {f"{name}.{key}": round(value, 5) for key, value in figures.items()}, notes
 
@@ -125,8 +127,9 @@ def obedience_figures(
 ) -> Figures:
     """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` of "parent" and "child"."""
     found: dict[str, dict[str, Statistic]] = {}
+    asked = Subjects.of(instruments["parent"], styles).own  # the same commands for both: the reader knows no drawings
     for name, tools in instruments.items():
-        subjects = Subjects.of(tools, styles)
+        subjects = replace(Subjects.of(tools, styles), own=asked)
         found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, subjects, sizes, "", progress).figures
     figures: Figures = {}
     for attribute in ATTRIBUTES:

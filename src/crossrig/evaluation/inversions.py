@@ -16,6 +16,7 @@ from crossrig.evaluate import Figures, yaw
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
+from crossrig.gan.precision import feature_dtype
 from crossrig.inversion.encoder import Encoder
 from crossrig.inversion.optimise import invert
 from crossrig.inversion.pivotal import tune
@@ -104,9 +105,10 @@ def _invert_one(inverter: Inverter, image: Tensor) -> tuple[dict[str, Tensor], d
             made[ENCODER] = generator.synthesise(generator.affine(inverter.encoder(image)))
         seconds[ENCODER] = time.perf_counter() - began
     began = time.perf_counter()
-    inversion = invert(image, generator, inverter.encoder, steps=effort.steps, perceptual=inverter.perceptual)
+    dtype = feature_dtype("auto")  # as an edit does it
+    inversion = invert(image, generator, inverter.encoder, steps=effort.steps, perceptual=inverter.perceptual, dtype=dtype)
     seconds[OPTIMISE] = time.perf_counter() - began
-    tuned = tune(generator, inversion.s, image, steps=effort.tuning_steps, perceptual=inverter.perceptual)
+    tuned = tune(generator, inversion.s, image, steps=effort.tuning_steps, perceptual=inverter.perceptual, dtype=dtype)
     seconds[PIVOTAL] = time.perf_counter() - began
     with torch.no_grad():
         made |= {OPTIMISE: inversion.image, PIVOTAL: tuned.synthesise(inversion.s)}

@@ -51,13 +51,14 @@ def invert(
     pixel_weight: float = 1.0,
     prior_weight: float = 0.02,
     start: Tensor | None = None,
+    dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Inversion:
     """Find the code of ``image`` (1, 3, R, R) in [-1, 1], R the generator's resolution.
 
     ``start`` (1, L, W) overrides the encoder; with neither the search starts from the mean w. ``steps=0`` returns the
-    start itself. ``progress(step, steps)`` is called after every step. Raises ValueError when the picture has another
-    size.
+    start itself. ``dtype``: of the generator's features during the search (`gan/precision.py`); the picture returned is painted in the
+    format of the weights. ``progress(step, steps)`` is called after every step. Raises ValueError when the picture has another size.
     """
     target = Target.of(image, generator, perceptual)
     with torch.no_grad():
@@ -75,7 +76,7 @@ def invert(
         return code if space == "s" else generator.affine(code)
 
     def energy(offset: Tensor, step: int) -> Tensor:
-        return target.miss(generator.synthesise(style(offset)), pixel_weight) + prior_weight * offset.square().mean()
+        return target.miss(generator.synthesise(style(offset), dtype=dtype), pixel_weight) + prior_weight * offset.square().mean()
 
     offset, losses = descend(energy, torch.zeros_like(origin), steps, lr, progress)
     with torch.no_grad():

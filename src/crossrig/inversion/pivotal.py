@@ -28,12 +28,14 @@ def tune(
     locality_weight: float = 0.5,
     locality_reach: float = 0.5,
     seed: int = 0,
+    dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Generator:
     """A copy of ``generator`` whose picture of the pivot ``s`` (1, S) is close to ``image`` (1, 3, R, R).
 
     Mapping and affine layers are not touched. ``locality_reach`` in (0, 1]: how far from the pivot towards random codes
-    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance).
+    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance). ``dtype``: of the features meanwhile
+    (`gan/precision.py`); the weights keep theirs.
     """
     distance = perceptual if perceptual is not None else PerceptualDistance()
     tuned = copy.deepcopy(generator)
@@ -52,8 +54,8 @@ def tune(
             z = torch.randn(1, generator.config.z_dim, generator=random).to(pivot)
             reach = locality_reach * float(torch.rand((), generator=random))
             near = pivot.lerp(generator.affine(generator.map(z)), reach)
-            wanted = generator.synthesise(near)
-        made, kept = tuned.synthesise(torch.cat([pivot, near])).chunk(2)
+            wanted = generator.synthesise(near, dtype=dtype)
+        made, kept = tuned.synthesise(torch.cat([pivot, near]), dtype=dtype).chunk(2)
         loss = distance.compare(distance.describe(made), described).sum() + multiscale_l2(made, image, weight)
         loss = loss + locality_weight * multiscale_l2(kept, wanted, torch.ones_like(weight))
         optimiser.zero_grad(set_to_none=True)
