@@ -40,7 +40,7 @@ def main() -> None:
     short: bool = options.short
     count = options.drags or (10 if short else 200)
     measures: Mapping[str, Callable[[], dict[str, float]]] = {
-        "drags": lambda: drags.measure(Networks.shipped("human"), QUICK, count),
+        "drags": lambda: drags.measure(OPTIONS, count),
         "pages": lambda: pages.measure(Networks.shipped("human"), QUICK, 3 if short else 10, 2 if short else 20),
         "idle": lambda: idle.measure(OPTIONS, 3.0 if short else 30.0),
         "memory": lambda: memory.measure(OPTIONS, 40 if short else 2000),

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from studio_browser import studio_page
+from studio_browser import browser_page
 
-from crossrig.session import Effort, Networks
-from crossrig.studio.sessions import Sessions
+from crossrig.session import Networks
+from crossrig.studio.background import StudioProcess
 
 CONTROLS = ("yaw", "pitch", "smile", "jawOpen", "noseLength", "skinTone", "light.azimuth")
 
@@ -37,12 +37,12 @@ DRAG = """async ([name, share]) => {
 }"""
 
 
-def measure(networks: Networks, effort: Effort, count: int) -> dict[str, float]:
+def measure(options: tuple[str, ...], count: int) -> dict[str, float]:
     """Figures of ``count`` random drags."""
-    with tempfile.TemporaryDirectory() as folder:
-        before = synthesis_milliseconds(networks, 50)
-        times = drag_milliseconds(Sessions(networks, Path(folder), effort), count)
-        plain = (before + synthesis_milliseconds(networks, 50)) / 2
+    networks = Networks.shipped("human")
+    before = synthesis_milliseconds(networks, 50)
+    times = drag_milliseconds(options, count)
+    plain = (before + synthesis_milliseconds(networks, 50)) / 2
     ordered = sorted(times)
     return {
         "drags": len(times),
@@ -66,10 +66,14 @@ def synthesis_milliseconds(networks: Networks, count: int) -> float:
     return statistics.median(times[3:])
 
 
-def drag_milliseconds(sessions: Sessions, count: int) -> list[float]:
-    """Times of random drags on the page."""
+def drag_milliseconds(options: tuple[str, ...], count: int) -> list[float]:
+    """Times of random drags on the page of a studio as a person starts it."""
     random = torch.Generator().manual_seed(5)
-    with studio_page(sessions) as page:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        StudioProcess(Path(folder), options) as studio,
+        browser_page(f"http://127.0.0.1:{studio.port}/") as page,
+    ):
         page.select_option("#domain", "human")
         page.get_by_role("button", name="Photograph").click()
         page.wait_for_selector("#result[data-refined=true]")

@@ -39,7 +39,7 @@ from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.precision import feature_dtype
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, compose
+from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, backdrop_of, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
@@ -49,8 +49,10 @@ from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.stacked import StackedRig
 from crossrig.rig.units import MEASURED_BLOCK, Units
 from crossrig.rig.weights import load_reconstruction, load_rig
+from crossrig.side import alone, beside
 
 Pixels = NDArray[np.uint8]
 Source = str | os.PathLike[str] | NDArray[np.uint8] | Picture
@@ -96,6 +98,11 @@ class Networks:
     encoder: Encoder | None
     model: FaceModel
     perceptual: PerceptualDistance
+
+    @cached_property
+    def quick_rig(self) -> StackedRig:
+        """The rig for previews."""
+        return StackedRig(self.rig)
 
     @classmethod
     def shipped(cls, domain: str, device: str = "cpu") -> Networks:
@@ -197,11 +204,20 @@ def _picture(source: Source) -> Picture:
     return from_array(source) if isinstance(source, np.ndarray) else read_picture(source)
 
 
-def _enlarge(image: Tensor, side: int) -> Tensor:
-    """A picture (1, 3, R, R) at side x side pixels."""
+def _enlarge(image: Tensor, side: int, quick: bool = False) -> Tensor:
+    """Pictures (B, 3, R, R) at side x side pixels."""
     if image.shape[-1] == side:
         return image
-    return F.interpolate(image, (side, side), mode="bicubic", align_corners=False)
+    return F.interpolate(image, (side, side), mode="bilinear" if quick else "bicubic", align_corners=False)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What does not change while the head in a picture of side x side pixels is edited."""
+
+    head: MovingHead
+    person: Tensor  # (1, 1, side, side)
+    backdrop: Tensor  # (1, 3, side, side)
 
 
 class EditSession:
@@ -230,7 +246,7 @@ class EditSession:
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
-        self._heads: dict[tuple[int, bool], MovingHead] = {}  # by the size of the picture, and whether it is a rough one; of the subject
+        self._scenes: dict[tuple[int, bool], _Scene] = {}  # of the subject, by the size of the picture and whether it must be quick
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
@@ -264,7 +280,7 @@ class EditSession:
         # Not T(s): the code of a photograph or of somebody's drawing is none of those that T has learned to read.
         params = networks.reconstruction.predict(fine)
         self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params))
-        self._values, self._heads = {}, {}
+        self._values, self._scenes = {}, {}
         return [*picture.notes, *notes]
 
     @torch.no_grad()
@@ -287,7 +303,7 @@ class EditSession:
         inversion = Inversion(s, w_plus, image, (), 0.0)
         picture = from_array(pixels, f"sample {seed}")
         self._found = _Subject(picture, cut, target, domain, generator, inversion, params, target, matte(target, networks.model, params))
-        self._values, self._heads = {}, {}
+        self._values, self._scenes = {}, {}
         return [f"Nobody: number {seed} of the people that the {domain} generator makes up."]
 
     def read(self, source: Source, face: Face | Framing | None = None) -> tuple[FaceParams, list[str]]:
@@ -346,7 +362,7 @@ class EditSession:
             except RuntimeError as error:
                 raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
         self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
-        self._values, self._heads = {}, {}
+        self._values, self._scenes = {}, {}
 
     def _choose_domain(self, target: Tensor) -> tuple[str, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
@@ -439,17 +455,14 @@ class EditSession:
         return {name: command for name, command in commands.items() if bool((command != 0).any())}
 
     @torch.no_grad()
-    def _generated(self, commands: Mapping[str, Tensor], quick: bool = False) -> Tensor:
+    def _generated(self, commands: Mapping[str, Tensor]) -> Tensor:
         """(1, 3, R, R): the generator's picture under commands."""
         inversion = self._subject.inversion
         if not commands:
             return inversion.image
-        return self._painted(self.networks.rig.move(inversion.s, commands, self._passes(quick)), quick)
+        return self._painted(self.networks.rig.move(inversion.s, commands, self.effort.passes))
 
-    def _passes(self, quick: bool) -> int:
-        return 1 if quick else self.effort.passes
-
-    def _painted(self, s: Tensor, quick: bool) -> Tensor:
+    def _painted(self, s: Tensor, quick: bool = False) -> Tensor:
         """The pictures of style codes (B, S): (B, 3, R, R), and smaller ones when it must be ``quick``."""
         if not quick:
             return self._subject.generator.synthesise(s)
@@ -463,35 +476,50 @@ class EditSession:
         return self.networks.rig.move(code, commands, self.effort.passes) if commands else code
 
     @torch.no_grad()
-    def _edited(self, photograph: Tensor, quick: bool = False) -> Tensor:
+    def _edited(self, photograph: Tensor) -> Tensor:
         """(1, 3, D, D): the head under the controls set so far, from the photograph (1, 3, D, D) and the generator's answer."""
-        side, passes = photograph.shape[-1], self._passes(quick)
-        commands = self._commands()
+        side, passes, commands = photograph.shape[-1], self.effort.passes, self._commands()
         if not self.effort.detail:
-            return _enlarge(self._generated(commands, quick), side)
+            return _enlarge(self._generated(commands), side)
         if not commands:
             return photograph
         moving = {name: command for name, command in commands.items() if name in MOVING}
         if len(moving) == len(commands):
-            edited = moved = _enlarge(self._generated(commands, quick), side)
+            edited = moved = _enlarge(self._generated(commands), side)
         else:
             code, move = self._subject.inversion.s, self.networks.rig.move
             halfway = move(code, moving, passes) if moving else code
-            # What moves things comes first in EDIT_ORDER, so one pass over the rest goes on from there.
-            others = {name: command for name, command in commands.items() if name not in MOVING}
-            whole = move(halfway, others) if passes == 1 else move(code, commands, passes)
             # Both in one go, which takes a quarter less time than one after the other.
-            pictures = _enlarge(self._painted(torch.cat([whole, halfway]), quick), side)
+            pictures = _enlarge(self._painted(torch.cat([move(code, commands, passes), halfway])), side)
             edited, moved = pictures[:1], pictures[1:]
-        motion = self._moving_head(side, quick).to(self.edited_params)
-        person = F.interpolate(self._subject.person, (side, side), mode="bilinear", align_corners=False)
-        return compose(photograph, person, moved, edited, motion, ROUGH if quick else SMOOTH)
+        scene = self._scene(photograph)
+        return compose(photograph, scene.person, moved, edited, scene.head.to(self.edited_params), scene.backdrop)
 
-    def _moving_head(self, side: int, quick: bool) -> MovingHead:
-        if (side, quick) not in self._heads:
-            largest = ROUGH if quick else SMOOTH
-            self._heads[side, quick] = MovingHead(self.networks.model, self._subject.params, side, largest=largest)
-        return self._heads[side, quick]
+    def _previewed(self, photograph: Tensor) -> Tensor:
+        """As ``_edited``, roughly: one pass of M, a picture of fewer pixels, and on two cores what can go side by side."""
+        side, code, move, commands = photograph.shape[-1], self._subject.inversion.s, self.networks.quick_rig.move, self._commands()
+        if not self.effort.detail:
+            return _enlarge(self._painted(move(code, commands), quick=True), side)
+        if not commands:
+            return photograph
+        moving = {name: command for name, command in commands.items() if name in MOVING}
+        others = {name: command for name, command in commands.items() if name not in MOVING}
+        scene = self._scene(photograph, quick=True)
+        motion = beside(scene.head.to, self.edited_params)
+        halfway = move(code, moving)
+        before_light = beside(self._painted, halfway, quick=True) if others else None
+        # What moves things comes first in EDIT_ORDER, so the others go on from there.
+        edited = _enlarge(self._painted(move(halfway, others), quick=True), side, quick=True)
+        moved = edited if before_light is None else _enlarge(before_light.result(), side, quick=True)
+        return compose(photograph, scene.person, moved, edited, motion.result(), scene.backdrop, ROUGH)
+
+    def _scene(self, photograph: Tensor, quick: bool = False) -> _Scene:
+        side, subject = photograph.shape[-1], self._subject
+        if (side, quick) not in self._scenes:
+            head = MovingHead(self.networks.model, subject.params, side, largest=ROUGH if quick else SMOOTH)
+            person = F.interpolate(subject.person, (side, side), mode="bilinear", align_corners=False)
+            self._scenes[side, quick] = _Scene(head, person, backdrop_of(photograph, person))
+        return self._scenes[side, quick]
 
     def _result(self) -> Tensor:
         """(1, 3, D, D): the edited head as it is put into the picture."""
@@ -510,9 +538,11 @@ class EditSession:
         """The edited head as it is put into the picture, (D, D, 3) uint8; D depends on the size of the picture."""
         return to_pixels(self._result())
 
+    @torch.inference_mode()  # a few per cent less for each of some thousand small operations
+    @alone()
     def preview_crop(self) -> Pixels:
         """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly."""
-        return to_pixels(self._edited(self._subject.target, quick=True))
+        return to_pixels(self._previewed(self._subject.target))
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 
 from crossrig.studio.worker import Step, Urgency, Worker
 
@@ -109,3 +110,19 @@ def test_stopping_waits_for_the_step_under_way() -> None:
     assert began.wait(10)
     worker.stop()
     assert ended == [1]
+
+
+def test_the_threads_cores_are_its_own() -> None:
+    before, found = torch.get_num_threads(), []
+    worker = Worker(cores=2)
+    done = threading.Event()
+    try:
+        worker.start()
+        assert torch.get_num_threads() == 1  # everybody else computes alone
+        told: list[str] = []
+        worker.add(Wisher(Urgency.MODEL, 1, told, "a", lambda: (found.append(torch.get_num_threads()), done.set())[1]))
+        assert done.wait(5.0)
+        assert found == [2]
+    finally:
+        worker.stop()
+        torch.set_num_threads(before)

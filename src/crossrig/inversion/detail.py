@@ -118,28 +118,33 @@ def carry(picture: Tensor, motion: Motion) -> Tensor:
 
 
 @torch.no_grad()
+def backdrop_of(photograph: Tensor, person: Tensor) -> Tensor:
+    """(1, 3, H, W): the photograph with what is around the person continued behind the person (1, 1, H, W)."""
+    alone = _shrink((person < 0.02).to(person), 1)
+    return torch.where(alone > 0, photograph, _extend(photograph * alone, alone))
+
+
+@torch.no_grad()
 def compose(
-    photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion, largest: int = SMOOTH
+    photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion, backdrop: Tensor | None = None, largest: int = SMOOTH
 ) -> Tensor:
     """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
-    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `largest`: px at which what light and
-    skin have changed is found.
+    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `backdrop`: `backdrop_of` the first two,
+    for those who compose often. `largest`: px at which what light and skin have changed is found.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)
     seen = carry(photograph, motion)
     still = (motion.flow.square().sum(1, keepdim=True).sqrt() * size / 2).clamp(max=1.0) * (1.0 - follows)
-    alone = _shrink((person < 0.02).to(person), 1)
-    backdrop = torch.where(alone > 0, photograph, _extend(photograph * alone, alone))
     kept = torch.maximum(_shrink(motion.kept, 1), (follows < 0.1).to(follows))
     if bool((kept < 1).any()):
         kept = _blur(kept, _FEATHER * size / 2)
         firm = (kept > 0.9).to(kept)
         seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM) * (1.0 - motion.inside)
         seen = torch.lerp(moved + seam, seen, kept)
-    seen = torch.lerp(seen, backdrop, still)
+    seen = torch.lerp(seen, backdrop_of(photograph, person) if backdrop is None else backdrop, still)
     if moved is edited:
         return seen
     return seen + _with_edges_of(seen, edited - moved, largest) * follows

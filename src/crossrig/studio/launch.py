@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import platformdirs
+import torch
 import uvicorn
 
 from crossrig.errors import UserError
 from crossrig.memory import keep_freed_memory
 from crossrig.session import Effort, Networks
+from crossrig.side import compute_with
 from crossrig.studio.guard import LOOPBACK, Policy
 from crossrig.studio.server import make_app, server_config
 from crossrig.studio.sessions import Sessions
@@ -56,8 +58,10 @@ def run(settings: Settings) -> None:
     port = int(listening.getsockname()[1])
     token = None if settings.host in LOOPBACK else secrets.token_urlsafe(24)
     keep_freed_memory()
+    cores = torch.get_num_threads()
+    compute_with(1)  # this thread; the worker's has them all
     print("Loading the networks ...", flush=True)
-    sessions = Sessions(Networks.shipped("auto", settings.device), folder, settings.effort)
+    sessions = Sessions(Networks.shipped("auto", settings.device), folder, settings.effort, cores)
     app = make_app(sessions, Policy(settings.host, port, token))
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{shown}:{port}/" + (f"?token={token}" if token else "")

@@ -28,11 +28,12 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{32}")
 class Sessions:
     """Secret -> editor."""
 
-    def __init__(self, networks: Networks, root: Path, effort: Effort) -> None:
+    def __init__(self, networks: Networks, root: Path, effort: Effort, cores: int | None = None) -> None:
+        """`cores`: see `Worker`."""
         self.networks = networks
         self.root = root
         self.effort = effort
-        self.worker = Worker()
+        self.worker = Worker(cores)
         self.fingerprint = fingerprint(_contents(networks))
         self._editors: dict[str, Editor] = {}
         self._lock = threading.RLock()

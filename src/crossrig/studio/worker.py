@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from crossrig.side import compute_with
+
 
 class Urgency(enum.IntEnum):
     """What goes before what."""
@@ -60,7 +62,15 @@ class Worker:
     _TURN = 0.25
     """Seconds that others may take at once between two steps of slow work."""
 
-    def __init__(self) -> None:
+    def __init__(self, cores: int | None = None) -> None:
+        """`cores`: that the thread computes with (torch's intra-op threads); None: as many as any thread.
+
+        OpenMP keeps a team of threads for each thread that ever computed. Are there more of them than cores, it sends them to sleep after
+        every operation (libgomp's throttled spinning), and a preview takes half as long again. So a program that does nothing else lets
+        this thread alone have all cores (`launch.run`).
+        """
+        self._cores = cores
+        self._ready = threading.Event()
         self.changed = threading.Condition(threading.RLock())
         self._sources: dict[Source, float] = {}  # -> when it was last served
         self._stopping = False
@@ -68,6 +78,9 @@ class Worker:
 
     def start(self) -> None:
         self._thread.start()
+        if self._cores is not None:
+            self._ready.wait()
+            compute_with(1)  # this thread, and all that begin to compute from now on
 
     def stop(self) -> None:
         """Finish the step under way, and end."""
@@ -115,6 +128,9 @@ class Worker:
         return best[3]
 
     def _loop(self) -> None:
+        if self._cores is not None:
+            compute_with(self._cores)
+            self._ready.set()
         while True:
             with self.changed:
                 while not self._stopping and (step := self._next(len(Urgency))) is None:
