@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossrig.cli.parser import add, add_common, at_least, check_device, show_progress
+from crossrig.cli.training import report
 from crossrig.config import add_options, from_options, load_toml
 from crossrig.errors import UserError
 
@@ -154,4 +155,4 @@ def _adapt(options: argparse.Namespace) -> None:
     if base is None and hasattr(options, "name") and not hasattr(options, "outdir"):
         options.outdir = str(Path("runs") / options.name)
     progress = TimeLeft(show_progress)
-    print(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("pictures", done, total)))
+    report(train(from_options(AdaptTraining, options, base), progress=lambda done, total: progress("pictures", done, total)))

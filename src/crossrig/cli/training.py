@@ -76,7 +76,7 @@ def _train(options: argparse.Namespace) -> None:
     base = load_toml(settings, options.config) if options.config is not None else None
     if options.recipe == "judge" and not hasattr(options, "outdir") and base is None:
         options.outdir = "runs/judge"
-    print(train(from_options(settings, options, base)))
+    report(train(from_options(settings, options, base)))
 
 
 def rig_command(commands: Any, words: Sequence[str]) -> None:
@@ -96,4 +96,12 @@ def rig_command(commands: Any, words: Sequence[str]) -> None:
 def _rig(options: argparse.Namespace) -> None:
     from crossrig.train.rig import RigTraining, train
 
-    print(train(from_options(RigTraining, options)))
+    report(train(from_options(RigTraining, options)))
+
+
+def report(result: Path) -> None:
+    """Print what a recipe has made; of several processes that made it together, one does."""
+    from crossrig.train.parallel import Processes
+
+    if Processes.join().first:
+        print(result)

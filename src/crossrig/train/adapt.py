@@ -19,6 +19,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from crossrig.domains.consistency import Consistency, structure_distance
 from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.domains.generators import generator_file
 from crossrig.errors import UserError
+from crossrig.face3d.params import FaceParams
 from crossrig.gan.augment import AdaptiveProbability, Augmentation
 from crossrig.gan.ema import WeightAverage
 from crossrig.gan.generator import Generator
@@ -45,6 +47,7 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.generator import learning_rate_factor, mix_styles
+from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up, critics
@@ -120,9 +123,12 @@ def train(
     """Train, or resume, the run in `config.outdir`; returns the checkpoint of the averaged child as it last agreed with its parent.
 
     `reader`: reads poses and expressions, and refines the framings; the shipped reconstruction network by default. `progress(done, total)`
-    is told about the pictures that are looked through. Raises UserError when there is no set of faces to learn from, for settings that do
-    not fit the parent, or when the child never agreed.
+    is told about the pictures that are looked through. Of several processes (`train/parallel.py`) the first cuts out the heads and hands
+    them to the others; then they share every batch. Raises UserError when there is no set of faces to learn from, for settings that do
+    not fit the parent or the number of processes, or when the child never agreed.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch)
     parent_file, parent, child = _children_of(config)
     images = open_images(config.images, labelled=False)
     reader = (reader or load_reconstruction(assets.require("reconstruction"))).eval().requires_grad_(False)
@@ -130,7 +136,9 @@ def train(
         run.seed(0)
         keep_freed_memory()
         resolution, reconstruct = parent.config.resolution, None if config.aligned else reader.predict
-        faces = align_images(images, config.outdir / "aligned", resolution, reconstruct, config.limit, progress)
+        faces = processes.of_first(
+            lambda: align_images(images, config.outdir / "aligned", resolution, reconstruct, config.limit, progress)
+        )
         run.note(0, "faces", _enough(faces, config))
         discriminators = critics(config.discriminator_size, config.close_ups)
         for critic_of_view in discriminators:
@@ -155,23 +163,24 @@ def train(
             images_seen = latest[0]
             restore(latest[1], parts)
             adaptive = replace(adaptive, probability=min(float(latest[1]["augment/probability"]), config.augment_most))
+        processes.align(*parts.values())
         child.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        total, batch, dtype = round(1000 * config.kimg), config.batch, feature_dtype(config.precision)
+        total, batch, dtype = round(1000 * config.kimg), config.batch, processes.of_first(lambda: feature_dtype(config.precision))
+        paint, augmented, windows = processes.by_rows(child.synthesise), processes.by_rows(augment), processes.by_rows(close_up)
         check_every = max(1, round(1000 * config.check_kimg / batch)) * batch
         figures: dict[str, float] = {}
 
         while True:
             finished = images_seen >= total
             if images_seen and (finished or images_seen % check_every == 0):
-                shown = _pictures(averaged.module, held)
-                agreed = Consistency.between(wanted, reader.predict(shown.clamp(-1, 1)))
-                save_grid(config.outdir / f"sheet-{images_seen:07d}.png", torch.cat([truth[:_SHOWN], shown[:_SHOWN]]), columns=_SHOWN)
+                agreed = processes.of_first(partial(_measured, config, images_seen, averaged.module, held, truth, reader, wanted))
                 run.log(images_seen, **figures, yaw=agreed.yaw, expression=agreed.expression)
                 run.save(images_seen, _state(parts, adaptive))
                 if short := agreed.shortfall(least):
                     run.note(images_seen, "stopped", f"stopped at {images_seen} images: {short}.")
                     break
-                save_generator(config.result, averaged.module, _facts(config, parent_file, images_seen, len(faces), agreed))
+                if processes.first:
+                    save_generator(config.result, averaged.module, _facts(config, parent_file, images_seen, len(faces), agreed))
             if finished:
                 run.note(images_seen, "finished", f"finished after {images_seen} images.")
                 break
@@ -180,26 +189,28 @@ def train(
             for group, peak in ((optimiser.param_groups[0], config.lr), (critic.param_groups[0], config.discriminator_lr)):
                 group["lr"] = peak * learning_rate_factor(images_seen, total)
             index = torch.randint(len(faces), (batch,))
-            real = faces.batch(index, torch.rand(batch) < 0.5 if config.mirror else None)  # (B,3,R,R)
+            mirrored = processes.share(torch.rand(batch) < 0.5) if config.mirror else None
+            real = faces.batch(processes.share(index), mirrored)  # (b,3,R,R), b = B / processes
             close = config.close_ups > 0 and bool(torch.rand(()) < config.close_ups)
             discriminator, window = discriminators[int(close)], config.discriminator_size if close else parent.config.resolution
             with torch.no_grad():
                 w_plus = mix_styles(child.map(torch.randn(batch, child.config.z_dim)), child.style_space.w_count, config.mixing)
-                s = child.affine(w_plus)  # (B,S), which mean the same in the parent
-                meant = parent.synthesise(s, "const", dtype)  # (B,3,R,R)
-                real_features = discriminator.project(augment(close_up((real,), window)[0], adaptive.probability))
-            fake = child.synthesise(s, "random", dtype)  # (B,3,R,R)
-            fake_features = discriminator.project(augment(close_up((fake,), window)[0], adaptive.probability))
+                s = processes.share(child.affine(w_plus))  # (b,S), which mean the same in the parent
+                meant = parent.synthesise(s, "const", dtype)  # (b,3,R,R)
+                real_features = discriminator.project(augmented(windows((real,), window)[0], adaptive.probability))
+            fake = paint(s, "random", dtype)  # (b,3,R,R)
+            fake_features = discriminator.project(augmented(windows((fake,), window)[0], adaptive.probability))
             for parameter in judges:
                 parameter.requires_grad_(False)
             fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
             for parameter in judges:
                 parameter.requires_grad_(True)
             structure = structure_distance(fake, meant, config.structure_size)
-            moments = feature_moments(fake_features, real_features)
+            moments = feature_moments(*([processes.gather(scale) for scale in features] for features in (fake_features, real_features)))
             loss = config.adversarial_weight * fooled + config.moments_weight * moments + config.structure_weight * structure
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            processes.average(optimiser)
             optimiser.step()
 
             scores_real, scores_fake = (
@@ -209,15 +220,16 @@ def train(
             apart = hinge_discriminator(scores_real, scores_fake)
             critic.zero_grad(set_to_none=True)
             apart.backward()  # type: ignore[no-untyped-call]
+            processes.average(critic)
             critic.step()
-            adaptive = adaptive.updated(scores_real)
+            adaptive = adaptive.updated(processes.gather(scores_real.detach()))
 
             images_seen += batch
             averaged.update(child, batch, images_seen)
-            figures = {
+            figures = processes.mean({
                 "fooled": fooled.item(), "apart": apart.item(), "moments": moments.item(), "structure": structure.item(),
                 "augment": adaptive.probability,
-            }  # fmt: skip
+            })  # fmt: skip
             run.progress(images_seen, total, **figures)
             if not all(math.isfinite(value) for value in figures.values()):
                 raise UserError(f"{config.outdir}: training diverged at {images_seen} images; give the same command with a lower --lr.")
@@ -273,6 +285,15 @@ def _probes(parent: Generator, seed: int) -> Tensor:
 def _pictures(generator: Generator, codes: Tensor) -> Tensor:
     """Style codes (N, S) -> (N, 3, R, R), a few at a time."""
     return torch.cat([generator.synthesise(part) for part in torch.split(codes, 16)])
+
+
+def _measured(
+    config: AdaptTraining, images: int, child: Generator, held: Tensor, truth: Tensor, reader: Reconstruction, wanted: FaceParams
+) -> Consistency:
+    """How the child's pictures of the codes `held` agree with the parent's, `truth` and their readings `wanted`; writes a sheet of both."""
+    shown = _pictures(child, held)
+    save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth[:_SHOWN], shown[:_SHOWN]]), columns=_SHOWN)
+    return Consistency.between(wanted, reader.predict(shown.clamp(-1, 1)))
 
 
 def _state(parts: Mapping[str, Part], adaptive: AdaptiveProbability) -> dict[str, Tensor]:

@@ -1,4 +1,7 @@
-"""Train T on codes of the generator and what the reconstruction network sees in their pictures (CDDFM3D, section 3.2)."""
+"""Train T on codes of the generator and what the reconstruction network sees in their pictures (CDDFM3D, section 3.2).
+
+Several processes (`train/parallel.py`) share the codes to label and then the batches.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,7 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_attributes
 from crossrig.train import codes
 from crossrig.train.budget import Budget
+from crossrig.train.parallel import Processes
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
@@ -73,21 +77,23 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         "encoder": checkpoint.sha256(config.encoder) if config.encoder else None,
         "seed": config.seed,
     }
-    if path.exists():
-        tensors, header = checkpoint.load(path)
-        if header == facts:
-            return tensors["styles"], tensors["labels"]
+    if run.processes.of_first(lambda: path.exists() and checkpoint.load_header(path) == facts):
+        tensors, _ = checkpoint.load(path)
+        return tensors["styles"], tensors["labels"]
     seen = None
     if config.encoder is not None:
         portraits = load_portraits(config.data, generator.config.resolution, config.limit)
         seen = codes.seen_people(load_encoder(config.encoder), portraits)
-        checkpoint.save(config.outdir / "seen.safetensors", {"w": seen}, {"kind": "seen", "encoder": facts["encoder"]})
+        if run.processes.first:
+            checkpoint.save(config.outdir / "seen.safetensors", {"w": seen}, {"kind": "seen", "encoder": facts["encoder"]})
     # A folder for these very facts: labels of an interrupted run with other settings are never taken for ours.
     shards = config.outdir / f"labels-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]}"
     styles, labels = codes.labelled_codes(
-        *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen, shards
-    )
-    checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
+        *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen, shards,
+        run.processes,
+    )  # fmt: skip
+    if run.processes.first:
+        checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
     return styles, labels
 
 
@@ -102,6 +108,8 @@ def train(
     The log shows R2 per attribute on held-out codes, so that a collapse to the mean face (a known fault of the original at its defaults)
     cannot pass unseen; a run whose pose R2 ends below 0 raises UserError instead of leaving weights behind.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch)
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
@@ -120,27 +128,31 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"predictor": predictor, "optimiser": optimiser})
-        budget = Budget(config.steps, config.minutes, step, tensors)
+        processes.align(predictor)
+        budget = Budget(config.steps, config.minutes, step, tensors, processes)
+        predict = processes.by_rows(predictor.predict)
         predictor.train()
         while budget.progress < 1.0:
             run.seed(budget.step)
             index = torch.randint(cut, (config.batch,))
             noisy = styles[index] + config.noise * predictor.style_scale * torch.randn(config.batch, styles.shape[1])
-            found, truth = predictor.predict(noisy), FaceParams.unpack(labels[index])
+            found, truth = predict(processes.share(noisy)), FaceParams.unpack(labels[processes.share(index)])
             points = landmarks(found, truth).mean() / landmark_spread
             loss = average(blocks(found, truth)) + config.landmark_weight * points
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            processes.average(optimiser)
             optimiser.step()
             budget.advance()
             step = budget.step
-            run.progress(step, budget.expected, loss=float(loss.detach()))
+            shown = processes.mean({"loss": float(loss.detach())})
+            run.progress(step, budget.expected, **shown)
             if run.due(60) or budget.progress >= 1.0:
                 held_out = figures(predictor, units, styles[cut:], labels[cut:])
                 predictor.train()
-                run.log(step, loss=float(loss.detach()), **held_out)
+                run.log(step, **shown, **held_out)
                 run.say(" ".join(f"{name} {value:.3f}" for name, value in held_out.items()))
                 state = collect({"predictor": predictor, "optimiser": optimiser})
                 run.save(step, state | budget.state())
@@ -149,7 +161,7 @@ def train(
         raise UserError(f"{config.outdir}: T collapsed (pose R2 {held_out['pose_r2']:.2f}); train longer or with other settings.")
     target = config.outdir / "attributes.safetensors"
     notes = {"generator": checkpoint.sha256(config.generator), "codes": cut, "steps": step, "seed": config.seed}
-    save_attributes(target, predictor, notes | {"held_out": held_out})
+    processes.of_first(lambda: save_attributes(target, predictor, notes | {"held_out": held_out}))
     return target
 
 

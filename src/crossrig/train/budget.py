@@ -8,12 +8,20 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from crossrig.train.parallel import Processes
+
 
 class Budget:
     """Counts steps and minutes; goes on from a checkpoint's tensors."""
 
-    def __init__(self, steps: int, minutes: float, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """`minutes` 0: no limit. `step`, `tensors`: where the run stands, and what `state` gave for the checkpoint of then, if any."""
+    def __init__(
+        self, steps: int, minutes: float, step: int, tensors: Mapping[str, Tensor], processes: Processes | None = None
+    ) -> None:
+        """`minutes` 0: no limit. `step`, `tensors`: where the run stands, and what `state` gave for the checkpoint of then, if any.
+
+        Of several `processes` the first one's clock counts.
+        """
+        self._processes = processes or Processes()
         self.steps, self.minutes, self.step = steps, minutes, step
         self._spent = float(tensors.get("seconds", torch.zeros(())))
         self._began = time.monotonic()
@@ -23,7 +31,7 @@ class Budget:
     def advance(self) -> None:
         """One more step."""
         self.step += 1
-        used = self._seconds() / (60 * self.minutes) if self.minutes else 0.0
+        used = self._processes.of_first(self._seconds) / (60 * self.minutes) if self.minutes else 0.0
         self.progress = max(self.step / self.steps, used)
 
     @property

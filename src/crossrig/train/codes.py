@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import Encoder
 from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
+from crossrig.train.parallel import Processes
 
 _SHARD = 256  # codes that are labelled and kept together
 
@@ -78,30 +80,39 @@ def labelled_codes(
     progress: Callable[[int, int], None] | None = None,
     seen: Tensor | None = None,
     shards: Path | None = None,
+    processes: Processes | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Styles (N,S) and labels (N,213), N = count + held_out, the last `held_out` of unmixed people: what T is trained on.
 
     `progress(shard, shards)` is called after every shard that was painted and looked at. `seen` as in `sample_styles`, but for the
     held-out codes. `shards`: a folder where labels are kept as they are found, so that an interrupted labelling goes on where it was; they
-    are taken for those of these very arguments, and are deleted at the end.
+    are taken for those of these very arguments, and are deleted at the end. `processes` share every shard; all get all labels.
     """
+    processes = processes or Processes()
     random = torch.Generator().manual_seed(seed)
     training = sample_styles(generator, count, random, mixed, seen=seen)
     styles = torch.cat([training, sample_styles(generator, held_out, random, mixed=0.0)])
     parts, labels = torch.split(styles, _SHARD), []
     for number, part in enumerate(parts):
         file = shards / f"labels-{number:05d}.safetensors" if shards is not None else None
-        if file is not None and file.exists():
-            labels.append(checkpoint.load(file)[0]["labels"])
-        else:
-            labels.append(see(network, generator, part).pack())
-            if file is not None:
-                checkpoint.save(file, {"labels": labels[-1]}, {"kind": "labels"})
+        found = processes.of_first(partial(_kept, file))
+        if found is None:
+            padding = part[-1:].expand(-len(part) % processes.count, -1)  # the last shard may not be shared evenly
+            own = processes.share(torch.cat([part, padding]))
+            found = processes.gather(see(network, generator, own).pack())[: len(part)]
+            if file is not None and processes.first:
+                checkpoint.save(file, {"labels": found}, {"kind": "labels"})
+        labels.append(found)
         if progress is not None:
             progress(number + 1, len(parts))
-    if shards is not None:
+    if shards is not None and processes.first:
         shutil.rmtree(shards)
     return styles, torch.cat(labels)
+
+
+def _kept(file: Path | None) -> Tensor | None:
+    """The labels of a shard that was labelled before."""
+    return checkpoint.load(file)[0]["labels"] if file is not None and file.exists() else None
 
 
 @torch.no_grad()

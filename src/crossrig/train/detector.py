@@ -25,6 +25,7 @@ from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.errors import UserError
 from crossrig.face3d.params import FaceParams
 from crossrig.render.camera import Camera
+from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
@@ -275,8 +276,11 @@ def to_batch(scenes: list[Scene]) -> Tensor:
 def train(config: DetectorTraining, portraits: PortraitSet | None = None) -> Path:
     """Train or resume the run in ``config.outdir``; returns ``detector.safetensors`` in it.
 
-    ``portraits`` stand in for ``config.data``. Raises UserError when the archives cannot be read or hold too few portraits.
+    ``portraits`` stand in for ``config.data``. Raises UserError when the archives cannot be read or hold too few portraits, and for several
+    processes: the scenes, which take the time, are made one after the other.
     """
+    if Processes.join().count > 1:
+        raise UserError("The detector is trained by one process: start it without `accelerate launch`.")
     heads = make_heads(portraits or load_portraits(config.data, _PORTRAIT, config.limit), config.seed)
     if len(heads) < 10:
         raise UserError(f"{len(heads)} portraits are too few to train a detector; make some thousands with `crossrig synth`.")

@@ -7,6 +7,9 @@ predicted code must look like the target, in pixels at several scales and in fea
 small (e4e, Tov et al. 2021, equation 4), because codes near W are the ones that edit well.
 
 A child shares its parent's latent space, so one encoder serves both: steps take turns between the domains.
+
+Several processes (`train/parallel.py`) paint their rows of the generated pictures, damage all inputs alike, because a patch may come from
+any of them, and encode their rows.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ from crossrig.inversion.optimise import centre_weight, multiscale_l2
 from crossrig.memory import keep_freed_memory
 from crossrig.sheets import save_grid
 from crossrig.train.degrade import Degradation, damage
+from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
@@ -92,8 +96,11 @@ def _read_domains(config: EncoderTraining) -> list[Domain]:
 def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
     """Train or resume the run in ``config.outdir``; returns ``encoder.safetensors`` in it.
 
-    ``domains``, the parent's first, stand in for the files named in the settings. Raises UserError when those cannot be read.
+    ``domains``, the parent's first, stand in for the files named in the settings. Raises UserError when those cannot be read, or the halves
+    of a batch cannot be shared evenly by the processes.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch, 2)
     if config.device == "cpu":
         keep_freed_memory()
     generated_for = "" if domains is not None else checkpoint.sha256(config.generator)
@@ -120,6 +127,7 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
         if (latest := run.latest()) is not None:
             images = latest[0]
             restore(latest[1], parts)
+        processes.align(*parts.values())
         total, half = round(1000 * config.kimg), max(1, config.batch // 2)
         while images < total:
             run.seed(images)
@@ -135,9 +143,12 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
                 if domain.coded:
                     z = torch.cat([z, z_from_code(codes, rotation)])
                 w = generator.map(z.to(config.device))  # (b or 2b, W)
-                made = generator.synthesise(generator.affine(w[:half]), noise="random").clamp(-1, 1)
+                paint = processes.by_rows(generator.synthesise)
+                made = processes.gather(paint(generator.affine(processes.share(w[:half])), noise="random")).clamp(-1, 1)
             target = torch.cat([made, real.to(config.device)])  # (2b, 3, R, R)
-            base, offsets = encoder.parts(damage(target.cpu(), Degradation(), random).to(config.device))
+            damaged = damage(target.cpu(), Degradation(), random)
+            target, damaged, w = processes.share(target), processes.share(damaged), processes.share(w)
+            base, offsets = encoder.parts(damaged.to(config.device))
 
             apart = F.smooth_l1_loss(base[: len(w)], (w - encoder.w_mean) / encoder.w_scale)
             spread = offsets.square().mean()
@@ -150,20 +161,22 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
                 losses |= {"pixel": pixel, "perceptual": feature}
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            processes.average(optimiser)
             torch.nn.utils.clip_grad_norm_(encoder.parameters(), 5.0)
             optimiser.step()
 
             images += 2 * half
             average.update(encoder, 2 * half, images)
-            figures |= {name: float(value.detach()) for name, value in losses.items()}
+            figures |= processes.mean({name: float(value.detach()) for name, value in losses.items()})
             run.progress(images, total, **figures)
             if run.due(20.0, "log") or images >= total:
                 run.log(images, **figures)
-            if _crossed(images, 2 * half, round(1000 * config.sheet_kimg)) or images >= total:
+            if processes.first and (_crossed(images, 2 * half, round(1000 * config.sheet_kimg)) or images >= total):
                 _save_sheet(config.outdir / f"sheet-{images:07d}.png", average.module, domains)
             if run.due(config.checkpoint_seconds) or images >= total:
                 run.save(images, collect(parts))
-                save_encoder(path, average.module, {"generator": generated_for, "images_seen": images, "licence": "Apache-2.0"})
+                if processes.first:
+                    save_encoder(path, average.module, {"generator": generated_for, "images_seen": images, "licence": "Apache-2.0"})
     return path
 
 

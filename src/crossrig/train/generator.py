@@ -48,6 +48,7 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
+from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up, critics
@@ -220,8 +221,12 @@ def _start(config: GeneratorTraining) -> tuple[Generator, int]:
 def train(config: GeneratorTraining) -> Path:
     """Train, or resume, the run in `config.outdir`; returns the checkpoint of the averaged generator.
 
-    Raises UserError when the archives cannot be read or the folder belongs to another recipe.
+    Several processes (`train/parallel.py`) share every batch: maps and styles are computed for all of it by each, pictures are painted and
+    judged by rows. Raises UserError when the archives cannot be read, the folder belongs to another recipe or the halves of a batch cannot
+    be shared evenly.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch, 2)
     with Run.open(config.outdir, config) as run:
         run.seed(0)
         keep_freed_memory()
@@ -269,8 +274,10 @@ def train(config: GeneratorTraining) -> Path:
             explained = warm_mapping(generator, portraits, rotation, config.warm_steps)
             averaged.module.load_state_dict(generator.state_dict())
             run.say(f"the mapping network explains {explained:.0%} of what it should tell about unseen portraits")
+        processes.align(*parts.values())
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        total, batch, dtype = round(1000 * config.kimg), config.batch, feature_dtype(config.precision)
+        total, batch, dtype = round(1000 * config.kimg), config.batch, processes.of_first(lambda: feature_dtype(config.precision))
+        paint, augmented, windows = processes.by_rows(generator.synthesise), processes.by_rows(augment), processes.by_rows(close_up)
         path = config.outdir / "generator.safetensors"
 
         while images < total:
@@ -278,21 +285,25 @@ def train(config: GeneratorTraining) -> Path:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * learning_rate_factor(images, total)
             index = torch.randint(len(portraits), (batch,))
-            real, _, codes = portraits.batch(index)  # (B,3,R,R), (B,C)
+            own = processes.share(index)  # (b,), b = B / processes
+            real = portraits.batch(own)[0]  # (b,3,R,R)
 
-            w = mapped = generator.map(z_from_code(codes, rotation))  # (B,W)
+            w = mapped = generator.map(z_from_code(portraits.codes[index], rotation))  # (B,W)
             if not config.hold_latent:
                 generator.track_w(w)
             if encoder is not None:
-                encoded = encoder.common_w(shown.batch(index)[0] if config.shown else real) if found is None else found[index]  # (B,W)
+                if found is None:
+                    encoded = processes.gather(encoder.common_w(shown.batch(own)[0] if config.shown else real))  # (B,W)
+                else:
+                    encoded = found[index]
                 w = torch.where(torch.rand(batch, 1) < config.known_share, mapped, encoded)
-            s = swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap)  # (B,S)
+            s = processes.share(swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap))  # (b,S)
             adversarial = images >= 1000 * config.supervised_kimg
             if config.paint_size is not None and not adversarial:
                 real = resize(real, config.paint_size)
-            fake = generator.synthesise(s, "random", dtype, real.shape[-1])  # (B,3,R,R)
+            fake = paint(s, "random", dtype, real.shape[-1])  # (b,3,R,R)
             close = bool(torch.rand(()) < config.close_ups)
-            near = close_up((fake, real), config.perceptual_size) if close else (fake, real)
+            near = windows((fake, real), config.perceptual_size) if close else (fake, real)
             pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
@@ -308,12 +319,12 @@ def train(config: GeneratorTraining) -> Path:
                 half = batch // 2
                 others = generator.map(torch.randn(batch - half, z_dim))
                 w_plus = mix_styles(others, generator.style_space.w_count, config.mixing)
-                mixed = generator.synthesise(generator.affine(w_plus), "random", dtype)
-                fakes = torch.cat([fake[:half], mixed])  # (B,3,R,R)
+                mixed = paint(processes.share(generator.affine(w_plus)), "random", dtype)
+                fakes = torch.cat([fake[: processes.portion(half)], mixed])  # (b,3,R,R)
                 discriminator, reals = discriminators[int(close)], real
                 if close:
-                    fakes, reals = close_up((fakes, real), config.discriminator_size)
-                fake_features = discriminator.project(augment(fakes, config.augment_probability))
+                    fakes, reals = windows((fakes, real), config.discriminator_size)
+                fake_features = discriminator.project(augmented(fakes, config.augment_probability))
                 discriminator.judges.requires_grad_(False)
                 fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))
                 discriminator.judges.requires_grad_(True)
@@ -321,11 +332,12 @@ def train(config: GeneratorTraining) -> Path:
                 figures["fooled"] = fooled.item()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            processes.average(optimiser)
             optimiser.step()
 
             if adversarial:
                 with torch.no_grad():
-                    real_features = discriminator.project(augment(reals, config.augment_probability))
+                    real_features = discriminator.project(augmented(reals, config.augment_probability))
                 scores_real, scores_fake = (
                     torch.cat(list(discriminator.judge([feature.detach() for feature in features])), dim=1)
                     for features in (real_features, fake_features)
@@ -333,6 +345,7 @@ def train(config: GeneratorTraining) -> Path:
                 apart = hinge_discriminator(scores_real, scores_fake)
                 critic.zero_grad(set_to_none=True)
                 apart.backward()  # type: ignore[no-untyped-call]
+                processes.average(critic)
                 critic.step()
                 figures["apart"] = apart.item()
 
@@ -340,12 +353,13 @@ def train(config: GeneratorTraining) -> Path:
             averaged.update(generator, batch, images)
             if encoder is not None and seeing is not None and moving:
                 seeing.update(encoder, batch, images)
+            figures = processes.mean(figures)
             run.progress(images, total, **figures)
             if not math.isfinite(figures["l1"]):
                 raise UserError(f"{config.outdir}: training diverged at {images} images; give the same command with a lower --lr.")
             if run.due(20.0, "log") or images >= total:
                 run.log(images, **figures)
-            if (images // batch) % max(1, round(1000 * config.sheet_kimg / batch)) == 0 or images >= total:
+            if processes.first and ((images // batch) % max(1, round(1000 * config.sheet_kimg / batch)) == 0 or images >= total):
                 with torch.no_grad():
                     sheet = averaged.module(held_z)
                     truth = portraits.batch(torch.arange(min(_HELD, len(portraits))))[0]
@@ -356,14 +370,16 @@ def train(config: GeneratorTraining) -> Path:
                 save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat(rows), columns=16)
             if run.due(config.checkpoint_seconds) or images >= total:
                 run.save(images, collect(parts))
-                _export(config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
+                _export(run, config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
         run.save(images, collect(parts))
-        _export(config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
+        _export(run, config, images, code_size, averaged.module, seeing.module if seeing is not None else None)
         return path
 
 
-def _export(config: GeneratorTraining, images: int, code_size: int, generator: Generator, encoder: Encoder | None) -> None:
+def _export(run: Run, config: GeneratorTraining, images: int, code_size: int, generator: Generator, encoder: Encoder | None) -> None:
     """Write the averaged networks."""
+    if not run.processes.first:
+        return
     path = config.outdir / "generator.safetensors"
     save_generator(path, generator, header_facts(config, images, code_size))
     if encoder is not None:

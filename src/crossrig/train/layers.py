@@ -7,6 +7,7 @@ one, or takes a trained StyleRig in S (`probe`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -117,24 +118,33 @@ def train(
     predictor: AttributePredictor | None = None,
     model: FaceModel | None = None,
 ) -> Path:
-    """Measure and select; returns `layers.json` in `config.outdir`. It takes a minute or two and starts anew when interrupted."""
+    """Measure and select; returns `layers.json` in `config.outdir`. It takes a minute or two and starts anew when interrupted.
+
+    Of several processes (`train/parallel.py`) the first does it alone, and the others wait.
+    """
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
     units = Units.of(model or FaceModel.load())
-    measured = sample_styles(generator, config.codes, torch.Generator().manual_seed(config.seed + 1), mixed=0.0)
     with Run.open(config.outdir, config) as run:
-        tables = []
-        if config.method != "swap":
-            probe = _probe(config, generator, predictor, units, run)
-            tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
-        if config.method != "rig":
-            network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
-            tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
-        scores = tables[0] if len(tables) == 1 else combine(*tables)
-        chosen = select(scores, config.share, config.least)
-        for attribute, layers in chosen.items():
-            run.say(f"{attribute}: {' '.join(layers)}")
+        return run.processes.of_first(partial(_choose, config, generator, network, predictor, units, run))
+
+
+def _choose(
+    config: LayersTraining, generator: Generator, network: Reconstruction | None, predictor: AttributePredictor, units: Units, run: Run
+) -> Path:
+    measured = sample_styles(generator, config.codes, torch.Generator().manual_seed(config.seed + 1), mixed=0.0)
+    tables = []
+    if config.method != "swap":
+        probe = _probe(config, generator, predictor, units, run)
+        tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
+    if config.method != "rig":
+        network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+        tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
+    scores = tables[0] if len(tables) == 1 else combine(*tables)
+    chosen = select(scores, config.share, config.least)
+    for attribute, layers in chosen.items():
+        run.say(f"{attribute}: {' '.join(layers)}")
     target = config.outdir / "layers.json"
     notes = {
         "generator": checkpoint.sha256(config.generator),

@@ -12,6 +12,8 @@ paired       where pairs (s, s_target, dP) of the same person are known, the sel
 render       optional: renders of T(s') and of P + dP must look alike, the paper's form at a small size
 
 The paper's reconstruction loss (dP = 0 returns s) holds by construction, see `rig.manipulation`.
+
+Several processes (`train/parallel.py`) sample all codes and commands alike; each edits, paints and looks at its rows of them.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig,
 from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.pairs import Pairs, known_pairs
+from crossrig.train.parallel import Processes
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
@@ -175,6 +178,8 @@ def train(
     Known pairs are made when the generator's header says that its z contains the person code ("code_size"); `pairs` replaces them.
     The other arguments stand in for the files that `config` names.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch)
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
@@ -187,7 +192,7 @@ def train(
     space = generator.style_space
     layers = layers or load_selection(config.layers, space)
     torch.manual_seed(config.seed)
-    seen, dtype = load_seen(config.seen, generator), feature_dtype(config.precision)
+    seen, dtype = load_seen(config.seen, generator), processes.of_first(lambda: feature_dtype(config.precision))
     many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25, seen=seen)
     with torch.no_grad():
         population = predictor.predict(many)
@@ -204,7 +209,8 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"manipulators": rig.manipulators, "optimiser": optimiser})
-        budget = Budget(config.steps, config.minutes, step, tensors)
+        processes.align(rig.manipulators)
+        budget = Budget(config.steps, config.minutes, step, tensors, processes)
         while budget.progress < 1.0:
             run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
@@ -218,10 +224,12 @@ def train(
                 own = predictor.predict(styles)
             for attribute in ATTRIBUTES:
                 painter = eyes if attribute == painted else None
-                found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random)
+                found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random, processes)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
+            processes.average(optimiser)
             optimiser.step()
+            shown = processes.mean(shown)
             budget.advance()
             step = budget.step
             run.progress(step, budget.expected, loss=sum(shown.values()))
@@ -232,7 +240,7 @@ def train(
                 state = collect({"manipulators": rig.manipulators, "optimiser": optimiser})
                 run.save(step, state | budget.state())
     target = config.outdir / "manipulation.safetensors"
-    save_rig(target, rig, {"steps": step, "seed": config.seed, "paired": pairs is not None})
+    processes.of_first(lambda: save_rig(target, rig, {"steps": step, "seed": config.seed, "paired": pairs is not None}))
     return target
 
 
@@ -255,9 +263,12 @@ def _losses_of(
     painter: _Painter | None,
     pairs: Pairs | None,
     random: torch.Generator,
+    processes: Processes,
 ) -> dict[str, Tensor]:
+    """The terms of one attribute, of this process's rows of `styles` and `own`, which are those of the whole batch."""
     manipulator = rig.manipulator(attribute)
-    command = sample_commands(attribute, own, random)
+    command = processes.share(sample_commands(attribute, own, random))
+    styles, own = processes.share(styles), FaceParams.unpack(processes.share(own.pack()))
     goal = own.with_attribute(attribute, own.attribute(attribute) + command)
     moves = manipulator.moves(rig.space.split(styles), command)
     edited = shift(rig.space, styles, manipulator.offsets(moves))
@@ -269,16 +280,29 @@ def _losses_of(
         "size": config.size_weight * torch.stack([move.square().mean() for move in moves.values()]).mean(),
     }
     if attribute == "shape" and config.contour_weight:
-        few = slice(0, config.contour_batch)
-        contour = losses.contour(found[few], goal[few]).mean() / losses.contour_spread
-        terms["contour"] = config.contour_weight * contour
-    if losses.render is not None:
-        few = slice(0, config.contour_batch)
-        terms["render"] = config.render_weight * losses.render(found[few], goal[few]).mean()
+
+        def contour(few: slice) -> Tensor:
+            apart: Tensor = losses.contour(found[few], goal[few])  # (few,)
+            return apart.mean() / losses.contour_spread
+
+        terms["contour"] = config.contour_weight * processes.of_few(min(config.contour_batch, config.batch), contour)
+    if (render := losses.render) is not None:
+        drawn = processes.of_few(min(config.contour_batch, config.batch), lambda few: render(found[few], goal[few]).mean())
+        terms["render"] = config.render_weight * drawn
     if painter is not None:
-        terms["image"] = config.image_weight * _image_loss(config, attribute, losses, painter, styles, edited, command, random)
+        view = _View.random(config.image_noise, random)
+
+        def image(few: slice) -> Tensor:
+            return _image_loss(config, attribute, losses, painter, view, styles[few], edited[few], command[few])
+
+        terms["image"] = config.image_weight * processes.of_few(min(config.image_batch, config.batch), image)
     if pairs is not None and config.paired_weight:
-        terms["paired"] = config.paired_weight * _paired_loss(manipulator, rig, pairs(attribute, config.paired_batch))
+        before, after, change = (part[processes.own] for part in pairs(attribute, config.paired_batch))
+
+        def paired(few: slice) -> Tensor:
+            return _paired_loss(manipulator, rig, (before[few], after[few], change[few]))
+
+        terms["paired"] = config.paired_weight * processes.of_few(config.paired_batch, paired)
     return terms
 
 
@@ -287,18 +311,17 @@ def _image_loss(
     attribute: str,
     losses: _Losses,
     painter: _Painter,
+    view: _View,
     styles: Tensor,
     edited: Tensor,
     command: Tensor,
-    random: torch.Generator,
 ) -> Tensor:
-    """Edit and consistency by what is seen before and after, on the first codes of the batch. Differences of what is seen are compared
-    with the command, so a constant error of the network does not count."""
-    few, view = slice(0, config.image_batch), _View.random(config.image_noise, random)
+    """Edit and consistency by what is seen before and after. Differences of what is seen are compared with the command, so a constant
+    error of the network does not count."""
     with torch.no_grad():
-        before = painter.see(styles[few], view)
-    after = painter.see(edited[few], view)
-    goal = before.with_attribute(attribute, before.attribute(attribute) + command[few])
+        before = painter.see(styles, view)
+    after = painter.see(edited, view)
+    goal = before.with_attribute(attribute, before.attribute(attribute) + command)
     return losses.blocks.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 
 

@@ -2,6 +2,8 @@
 
 One step: a batch of portraits, degraded with their labels (`train.degrade`), through the network; the loss compares vertices, colours,
 light and angles (`rig.losses`) block by block, each in units of its own spread, plus the projected landmarks.
+
+Several processes (`train.parallel`) all degrade the whole batch, which costs little beside the network, and learn from their rows of it.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, save_reconstruction
 from crossrig.train.budget import Budget
 from crossrig.train.degrade import Degradation, degrade
+from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
 
@@ -94,8 +97,10 @@ def schedule(progress: float, warm: float = 0.03) -> float:
 def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, model: FaceModel | None = None) -> Path:
     """Train or resume the run in `config.outdir`; returns the weights, `reconstruction.safetensors` (or `judge.safetensors`).
 
-    `portraits` and `model` stand in for `config.data` and the shipped face model. Raises UserError when the archives cannot be read.
+    `portraits` and `model` stand in for `config.data` and the shipped face model. Raises UserError when the archives cannot be read, or the
+    batch cannot be shared evenly by the processes.
     """
+    Processes.join().check_batch(config.batch)
     keep_freed_memory()
     architecture = config.architecture()
     if portraits is None:
@@ -117,22 +122,25 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"network": network, "optimiser": optimiser})
-        budget = Budget(max(1, round(config.kimg * 1000 / config.batch)), config.minutes, step, tensors)
+        run.processes.align(network)
+        budget = Budget(max(1, round(config.kimg * 1000 / config.batch)), config.minutes, step, tensors, run.processes)
         while budget.progress < 1.0:
             run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            loss, parts = _step_loss(config, network, training, blocks, landmarks, landmark_spread, random)
+            loss, parts = _step_loss(config, network, training, blocks, landmarks, landmark_spread, random, run.processes)
             for group in optimiser.param_groups:
                 group["lr"] = group["initial_lr"] * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
+            run.processes.average(optimiser)
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimiser.step()
             budget.advance()
             step = budget.step
-            run.progress(step, budget.expected, loss=float(loss.detach()))
+            parts = run.processes.mean({"loss": float(loss.detach())} | parts)
+            run.progress(step, budget.expected, loss=parts["loss"])
             if step % 50 == 0:
-                run.log(step, loss=float(loss.detach()), **parts)
+                run.log(step, **parts)
             if run.due(120) or budget.progress >= 1.0:
                 network.eval()
                 found = figures(network, units, held_out)
@@ -144,7 +152,8 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
         network.eval()
         target = config.outdir / f"{config.role}.safetensors"
         notes = {"role": config.role, "seed": config.seed, "portraits": len(training), "steps": step, "degradation": asdict(Degradation())}
-        save_reconstruction(target, network, notes | {"held_out": figures(network, units, held_out)})
+        if run.processes.first:
+            save_reconstruction(target, network, notes | {"held_out": figures(network, units, held_out)})
     return target
 
 
@@ -179,6 +188,7 @@ def _step_loss(
     landmarks: PointLoss,
     landmark_spread: float,
     random: torch.Generator,
+    processes: Processes,
 ) -> tuple[Tensor, dict[str, float]]:
     images, labels, _ = training.batch(torch.randint(len(training), (config.batch,), generator=random))
     if config.mirror:
@@ -191,6 +201,7 @@ def _step_loss(
         changed, changed_truth = degrade(images[:damaged], truth[:damaged], Degradation(), random)
         images = torch.cat([changed, images[damaged:]])
         truth = FaceParams.concatenate([changed_truth, truth[damaged:]])
+    images, truth = processes.share(images), FaceParams.unpack(processes.share(truth.pack()))
     found = FaceParams.unpack(network(images))
     parts = blocks(found, truth)
     points = landmarks(found, truth).mean() / landmark_spread

@@ -9,6 +9,9 @@
 No 3D model, reconstruction network or label of anybody else is needed: the generator must make faces, framed about as ours
 (`data/align.py`), and nothing else. Every stage is a recipe of its own with its own folder; an interrupted stage is continued and a
 finished one is not repeated when the same command is given again.
+
+Under `accelerate launch` the work that takes long, labelling codes for T and training T and M, is shared (`train/parallel.py`); layers and
+figures are found by the first process while the others wait.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,7 @@ from crossrig.gan.weights import load_generator, parse_config
 from crossrig.rig.reading import together
 from crossrig.rig.weights import load_reconstruction, load_rig
 from crossrig.train import attributes, layers, manipulation
+from crossrig.train.parallel import Processes
 
 
 @dataclass(frozen=True)
@@ -70,35 +75,42 @@ def train(config: RigTraining) -> Path:
         raise UserError(f"There is a model {config.name} already ({target}); choose another --name, or replace it with --overwrite.")
     outdir = config.outdir or Path("runs") / config.name
     began = time.monotonic()
-    stages = _stages(config, outdir)
+    processes = Processes.join()
+    stages = _stages(config, outdir, processes)
     for number, stage in enumerate(stages, 1):
         where = f"{config.name}: stage {number} of {len(stages)}, {stage.name}"
-        if stage.result.exists() and _belongs(stage.result, config.generator):
-            print(f"{where}: done before", file=sys.stderr)
-            continue
-        print(f"{where}, after {(time.monotonic() - began) / 60:.0f} min", file=sys.stderr)
-        stage.make()
+        done = processes.of_first(partial(_done, stage.result, config.generator))
+        if processes.first:
+            note = ": done before" if done else f", after {(time.monotonic() - began) / 60:.0f} min"
+            print(where + note, file=sys.stderr)
+        if not done:
+            stage.make()
+    processes.of_first(lambda: _save(config, outdir, target))
+    return target
+
+
+def _save(config: RigTraining, outdir: Path, target: Path) -> None:
     rig = outdir / "M" / "manipulation.safetensors"
     figures = json.loads((outdir / "figures.json").read_text()) if config.samples else {}
     target.parent.mkdir(parents=True, exist_ok=True)
     models.save(target, config.name, config.generator, rig, config.encoder, {"figures": figures})
-    return target
 
 
-def _stages(config: RigTraining, outdir: Path) -> list[_Stage]:
+def _stages(config: RigTraining, outdir: Path, processes: Processes) -> list[_Stage]:
     generator = config.generator
     network = config.reconstruction or assets.require("reconstruction")
     resolution = parse_config(checkpoint.load_header(generator).get("config"), generator).resolution
     rig, t, selection = (outdir / part for part in ("M/manipulation.safetensors", "T/attributes.safetensors", "layers/layers.json"))
     common: dict[str, Any] = {"generator": generator, "reconstruction": network, "device": config.device}
     attribute = attributes.AttributesTraining(
-        **common, outdir=t.parent, codes=config.codes, held_out=min(512, config.codes // 4),
+        **common, outdir=t.parent, codes=config.codes, held_out=min(512, config.codes // 4), batch=processes.rounded(128),
         minutes=config.attributes_minutes, seed=config.seed,
     )  # fmt: skip
     layer = layers.LayersTraining(**common, attributes=t, outdir=selection.parent, seed=config.seed + 1)
     move = manipulation.ManipulationTraining(
         **common, attributes=t, layers=selection, outdir=rig.parent, minutes=config.manipulation_minutes,
-        steps=100_000 if config.manipulation_minutes else 2500, image_batch=min(6, together(resolution)), seed=config.seed + 2,
+        steps=100_000 if config.manipulation_minutes else 2500, image_batch=min(6, together(resolution)), batch=processes.rounded(64),
+        seed=config.seed + 2,
     )  # fmt: skip
     stages = [
         _Stage("T, which reads style codes", t, lambda: attributes.train(attribute)),
@@ -107,12 +119,15 @@ def _stages(config: RigTraining, outdir: Path) -> list[_Stage]:
     ]
     if config.samples:
         figures = outdir / "figures.json"
-        stages.append(_Stage("what it does to unseen codes", figures, lambda: _measure(config, network, rig, figures)))
+        measure = partial(_measure, config, network, rig, figures)
+        stages.append(_Stage("what it does to unseen codes", figures, lambda: processes.of_first(measure)))
     return stages
 
 
-def _belongs(result: Path, generator: Path) -> bool:
-    """Whether a finished stage was about this generator."""
+def _done(result: Path, generator: Path) -> bool:
+    """Whether a stage is finished and was about this generator."""
+    if not result.exists():
+        return False
     header = json.loads(result.read_text()) if result.suffix == ".json" else checkpoint.load_header(result)
     return bool(header.get("generator") == checkpoint.sha256(generator))
 

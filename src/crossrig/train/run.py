@@ -22,6 +22,9 @@ A recipe stays one visible loop::
 Checkpoints and settings appear whole or not at all (temporary file, then ``os.replace``); a log line that was being
 written when the process died is dropped on the next start. A lock held by the operating system, which releases it when
 the process dies, keeps two processes out of one folder.
+
+Of several processes that train together (`train/parallel.py`) the first writes and speaks; to the others the same calls do nothing, but for
+`latest` and `seed`. All must see the same folder.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ from crossrig import checkpoint
 from crossrig.config import differences, dump_toml, load_toml, to_mapping
 from crossrig.errors import UserError
 from crossrig.files import write_text
+from crossrig.train.parallel import Processes
 
 _CHECKPOINT = re.compile(r"checkpoint-(\d{9})\.safetensors")
 _KEPT = 2  # the newest, and the one before it in case a disk lost the newest
@@ -54,9 +58,10 @@ _QUIET_LINE_SECONDS = 20.0  # between progress lines where there is no terminal 
 class Run:
     """An open run folder. Use :meth:`open`; the folder is locked until :meth:`close` or the end of the process."""
 
-    def __init__(self, outdir: Path, config: Any, lock: IO[str]) -> None:
+    def __init__(self, outdir: Path, config: Any, lock: IO[str], processes: Processes | None = None) -> None:
         self.outdir = outdir
         self.config = config
+        self.processes = processes or Processes()
         self._lock = lock
         self._timers: dict[str, float] = {}
         self._started = time.monotonic()
@@ -64,16 +69,20 @@ class Run:
         self._started_steps = self._started
         self._line = 0.0
         self._line_open = False
-        self._log = (outdir / "log.jsonl").open("a", encoding="utf-8")
+        self._log = (outdir / "log.jsonl" if self.processes.first else Path(os.devnull)).open("a", encoding="utf-8")
 
     @classmethod
     def open(cls, outdir: str | os.PathLike[str], config: Any) -> Run:
         """Open the folder for the settings ``config`` (a frozen dataclass), making it when it is not there.
 
         An existing run is continued with the given settings; settings that changed are said on stderr and logged.
+        Joins the processes that were started together; those but the first wait until the first has the folder.
         Raises :class:`UserError` when the folder belongs to another recipe or another process is using it.
         """
-        folder = Path(outdir)
+        folder, processes = Path(outdir), Processes.join()
+        if not processes.first:
+            processes.barrier()
+            return cls(folder, config, Path(os.devnull).open("a", encoding="utf-8"), processes)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             lock = (folder / "lock").open("a", encoding="utf-8")
@@ -92,10 +101,11 @@ class Run:
             lock.close()
             raise
         _drop_partial_line(folder / "log.jsonl")
-        run = cls(folder, config, lock)
+        run = cls(folder, config, lock, processes)
         if changed:
             run.say("settings changed: " + ", ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items()))
             run._write({"event": "settings", "changed": {key: list(pair) for key, pair in changed.items()}})
+        processes.barrier()
         return run
 
     def close(self) -> None:
@@ -107,7 +117,9 @@ class Run:
     def __enter__(self) -> Run:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is None:
+            self.processes.barrier()  # what the first has written is there for all
         self.close()
 
     # -- log and progress -------------------------------------------------------------------------------------------
@@ -127,6 +139,8 @@ class Run:
 
         On a terminal one line is overwritten; elsewhere a line is printed every 20 seconds.
         """
+        if not self.processes.first:
+            return
         now = time.monotonic()
         if self._first_step is None:
             self._first_step, self._started_steps = step, now
@@ -150,14 +164,19 @@ class Run:
 
     def say(self, sentence: str) -> None:
         """Print a sentence on stderr without disturbing the progress line."""
+        if not self.processes.first:
+            return
         self._end_line()
         print(f"{self.outdir.name}: {sentence}", file=sys.stderr, flush=True)
 
     def due(self, seconds: float, what: str = "checkpoint") -> bool:
         """Whether ``seconds`` have passed since this last was true, the run was opened or a checkpoint was saved.
 
-        ``what`` keeps several clocks apart; only the clock of checkpoints is reset by ``save``.
+        ``what`` keeps several clocks apart; only the clock of checkpoints is reset by ``save``. Never true but in the first process: what
+        is done then must be of no consequence to the training.
         """
+        if not self.processes.first:
+            return False
         now = time.monotonic()
         if now - self._timers.get(what, self._started) < seconds:
             return False
@@ -176,6 +195,8 @@ class Run:
     def save(self, step: int, tensors: Mapping[str, Tensor]) -> Path:
         """Write a checkpoint of the named tensors; older ones but the last are removed afterwards."""
         path = self.outdir / f"checkpoint-{step:09d}.safetensors"
+        if not self.processes.first:
+            return path
         checkpoint.save(path, dict(tensors), {"kind": "run", "step": step, "config": to_mapping(self.config)})
         self._timers["checkpoint"] = time.monotonic()
         self._write({"event": "saved", "step": step})
@@ -184,7 +205,20 @@ class Run:
         return path
 
     def latest(self) -> tuple[int, dict[str, Tensor]] | None:
-        """``(step, tensors)`` of the newest checkpoint that can be read, or None in a fresh run."""
+        """``(step, tensors)`` of the newest checkpoint that can be read, or None in a fresh run.
+
+        Raises :class:`UserError` in a process that finds another one than the first process does.
+        """
+        found = self._newest()
+        step = found[0] if found else None
+        if self.processes.of_first(lambda: step) != step:
+            raise UserError(
+                f"{self.outdir}: process {self.processes.rank} does not find the checkpoint that the first process goes on from; "
+                "all hosts must share this folder."
+            )
+        return found
+
+    def _newest(self) -> tuple[int, dict[str, Tensor]] | None:
         for path in reversed(self._checkpoints()):
             try:
                 tensors, header = checkpoint.load(path)
@@ -198,7 +232,7 @@ class Run:
         return None
 
     def _checkpoints(self) -> list[Path]:
-        return sorted(path for path in self.outdir.iterdir() if _CHECKPOINT.fullmatch(path.name))
+        return sorted(path for path in self.outdir.glob("*") if _CHECKPOINT.fullmatch(path.name))
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._log.write(json.dumps(line) + "\n")

@@ -10,6 +10,8 @@ render          optional: both comparisons again between renders, the paper's pe
 
 Both ways, w -> v and v -> w, in every step. The codes are those M learns from, and it may learn for as long; what the paper does not have,
 M's known pairs and its look at generated pictures, StyleRig does not get either.
+
+Several processes (`train/parallel.py`) sample all codes alike; each edits its rows of them.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, save_stylerig
 from crossrig.train.budget import Budget
 from crossrig.train.codes import load_seen, sample_w_plus
+from crossrig.train.parallel import Processes
 from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import collect, restore
@@ -90,6 +93,8 @@ def train(
 
     The other arguments stand in for the files that `config` names.
     """
+    processes = Processes.join()
+    processes.check_batch(config.batch)
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
@@ -109,7 +114,8 @@ def train(
         step, tensors = run.latest() or (0, {})
         if tensors:
             restore(tensors, {"stylerig": stylerig, "optimiser": optimiser})
-        budget = Budget(config.steps, config.minutes, step, tensors)
+        processes.align(stylerig)
+        budget = Budget(config.steps, config.minutes, step, tensors, processes)
         while budget.progress < 1.0:
             run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
@@ -121,10 +127,12 @@ def train(
                 own = predictor.predict(generator.affine(w_plus))
             shown: dict[str, float] = {}
             for attribute in ATTRIBUTES:
-                found = _losses_of(config, attribute, stylerig, latents, generator, predictor, losses, w_plus, own)
+                found = _losses_of(config, attribute, stylerig, latents, generator, predictor, losses, w_plus, own, processes)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
                 shown |= {f"{attribute}_{name}": float(value.detach()) for name, value in found.items()}
+            processes.average(optimiser)
             optimiser.step()
+            shown = processes.mean(shown)
             budget.advance()
             step = budget.step
             run.progress(step, budget.expected, loss=sum(shown.values()))
@@ -135,7 +143,7 @@ def train(
                 state = collect({"stylerig": stylerig, "optimiser": optimiser})
                 run.save(step, state | budget.state())
     target = config.outdir / "stylerig.safetensors"
-    save_stylerig(target, stylerig, {"steps": step, "seed": config.seed})
+    processes.of_first(lambda: save_stylerig(target, stylerig, {"steps": step, "seed": config.seed}))
     return target
 
 
@@ -149,11 +157,14 @@ def _losses_of(
     losses: _Losses,
     w_plus: Tensor,
     own: FaceParams,
+    processes: Processes,
 ) -> dict[str, Tensor]:
+    """The terms of one attribute, of this process's rows of `w_plus` and `own`, which are those of the whole batch."""
     network = stylerig.network(attribute)
-    parts, styles = latents.of_w_plus(w_plus), generator.affine(w_plus)
     # Rolled by half the batch, every w meets its v and every v its w: both ways at once.
-    other = FaceParams.unpack(own.pack().roll(len(own) // 2, 0))
+    other = FaceParams.unpack(processes.share(own.pack().roll(len(own) // 2, 0)))
+    w_plus, own = processes.share(w_plus), FaceParams.unpack(processes.share(own.pack()))
+    parts, styles = latents.of_w_plus(w_plus), generator.affine(w_plus)
     mine, theirs = own.attribute(attribute), other.attribute(attribute)
     idle = network.moves(parts, mine, torch.zeros_like(mine))
     edited = latents.moved(styles, network(parts, mine, theirs - mine))
@@ -167,8 +178,11 @@ def _losses_of(
         "consistency": losses.blocks.edited(attribute, kept, own, config.consistency_weight, 0.0),
         "landmarks": config.landmark_weight * points / losses.landmark_spread,
     }
-    if losses.render is not None:
-        few = slice(0, config.render_batch)
-        drawn = losses.render(asked[few], other[few]).mean() + losses.render(kept[few], own[few]).mean()
-        terms["render"] = config.render_weight * drawn
+    if (render := losses.render) is not None:
+
+        def drawn(few: slice) -> Tensor:
+            both: Tensor = render(asked[few], other[few]).mean() + render(kept[few], own[few]).mean()
+            return both
+
+        terms["render"] = config.render_weight * processes.of_few(min(config.render_batch, config.batch), drawn)
     return terms
