@@ -27,6 +27,7 @@ def tune(
     perceptual: PerceptualDistance | None = None,
     locality_weight: float = 0.5,
     locality_reach: float = 0.5,
+    locality_every: int = 4,
     seed: int = 0,
     dtype: torch.dtype | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -34,7 +35,8 @@ def tune(
     """A copy of ``generator`` whose picture of the pivot ``s`` (1, S) is close to ``image`` (1, 3, R, R).
 
     Mapping and affine layers are not touched. ``locality_reach`` in (0, 1]: how far from the pivot towards random codes
-    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance). ``dtype``: of the features meanwhile
+    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance), every ``locality_every`` steps,
+    weighed accordingly: it costs more than the rest of a step, and changes slowly (lazy regularisation, Karras 2020). ``dtype``: of the features meanwhile
     (`gan/precision.py`); the weights keep theirs.
     """
     distance = perceptual if perceptual is not None else PerceptualDistance()
@@ -50,14 +52,18 @@ def tune(
         described = distance.describe(image)
     pivot = s.detach()
     for step in range(steps):
-        with torch.no_grad():
-            z = torch.randn(1, generator.config.z_dim, generator=random).to(pivot)
-            reach = locality_reach * float(torch.rand((), generator=random))
-            near = pivot.lerp(generator.affine(generator.map(z)), reach)
-            wanted = generator.synthesise(near, dtype=dtype)
-        made, kept = tuned.synthesise(torch.cat([pivot, near]), dtype=dtype).chunk(2)
-        loss = distance.compare(distance.describe(made), described).sum() + multiscale_l2(made, image, weight)
-        loss = loss + locality_weight * multiscale_l2(kept, wanted, torch.ones_like(weight))
+        codes, wanted = pivot, None
+        if step % locality_every == 0:
+            with torch.no_grad():
+                z = torch.randn(1, generator.config.z_dim, generator=random).to(pivot)
+                reach = locality_reach * float(torch.rand((), generator=random))
+                near = pivot.lerp(generator.affine(generator.map(z)), reach)
+                wanted = generator.synthesise(near, dtype=dtype)
+            codes = torch.cat([pivot, near])
+        made = tuned.synthesise(codes, dtype=dtype)  # (1 or 2, 3, R, R)
+        loss = distance.compare(distance.describe(made[:1]), described).sum() + multiscale_l2(made[:1], image, weight)
+        if wanted is not None:
+            loss = loss + locality_every * locality_weight * multiscale_l2(made[1:], wanted, torch.ones_like(weight))
         optimiser.zero_grad(set_to_none=True)
         for parameter, gradient in zip(moving, torch.autograd.grad(loss, moving, allow_unused=True), strict=True):
             parameter.grad = gradient
