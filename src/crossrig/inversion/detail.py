@@ -141,8 +141,10 @@ def compose(
     kept = torch.maximum(_shrink(motion.kept, 1), (follows < 0.1).to(follows))
     if bool((kept < 1).any()):
         kept = _blur(kept, _FEATHER * size / 2)
-        firm = (kept > 0.9).to(kept)
-        seam = _extend((seen - moved) * firm, firm) * _fading(firm, 0.0, _SEAM) * (1.0 - motion.inside)
+        side = min(size, 2 * largest)
+        firm = (_resize(kept, side) > 0.9).to(kept)
+        away = _extend(_resize(seen - moved, side) * firm, firm) * _fading(firm, 0.0, _SEAM)
+        seam = _resize(away, size) * (1.0 - motion.inside)
         seen = torch.lerp(moved + seam, seen, kept)
     seen = torch.lerp(seen, backdrop_of(photograph, person) if backdrop is None else backdrop, still)
     if moved is edited:

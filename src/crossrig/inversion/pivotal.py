@@ -35,9 +35,9 @@ def tune(
     """A copy of ``generator`` whose picture of the pivot ``s`` (1, S) is close to ``image`` (1, 3, R, R).
 
     Mapping and affine layers are not touched. ``locality_reach`` in (0, 1]: how far from the pivot towards random codes
-    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance), every ``locality_every`` steps,
-    weighed accordingly: it costs more than the rest of a step, and changes slowly (lazy regularisation, Karras 2020). ``dtype``: of the features meanwhile
-    (`gan/precision.py`); the weights keep theirs.
+    the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance), every ``locality_every`` steps and
+    weighed accordingly: it costs more than the rest of a step, and changes slowly (lazy regularisation, Karras 2020). ``dtype``: of the
+    features meanwhile (`gan/precision.py`); the weights keep theirs.
     """
     distance = perceptual if perceptual is not None else PerceptualDistance()
     tuned = copy.deepcopy(generator)
