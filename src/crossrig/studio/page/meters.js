@@ -10,7 +10,7 @@ const TITLES = {
   shape: ["Face shape", "mm", 4],
   albedo: ["Skin", "levels", 40],
   illumination: ["Light", "%", 80],
-  identity: ["Another person", "%", 100],
+  identity: ["Identity", "%", 100],
 };
 
 /** @param {import("./protocol.js").Meters} meters */
