@@ -15,6 +15,7 @@ import copy
 import math
 import os
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -495,19 +496,19 @@ class EditSession:
         scene = self._scene(photograph)
         return compose(photograph, scene.person, moved, edited, scene.head.to(self.edited_params), scene.backdrop)
 
-    def _previewed(self, photograph: Tensor) -> Tensor:
+    def _previewed(self, photograph: Tensor, queue: Callable[[], object]) -> Tensor:
         """As ``_edited``, roughly: one pass of M, a picture of fewer pixels, and on two cores what can go side by side."""
         side, code, move, commands = photograph.shape[-1], self._subject.inversion.s, self.networks.quick_rig.move, self._commands()
-        if not self.effort.detail:
-            return _enlarge(self._painted(move(code, commands), quick=True), side)
-        if not commands:
-            return photograph
+        if not self.effort.detail or not commands:
+            queue()
+            return photograph if self.effort.detail else _enlarge(self._painted(move(code, commands), quick=True), side)
         moving = {name: command for name, command in commands.items() if name in MOVING}
         others = {name: command for name, command in commands.items() if name not in MOVING}
         scene = self._scene(photograph, quick=True)
         motion = beside(scene.head.to, self.edited_params)
         halfway = move(code, moving)
         before_light = beside(self._painted, halfway, quick=True) if others else None
+        queue()
         # What moves things comes first in EDIT_ORDER, so the others go on from there.
         edited = _enlarge(self._painted(move(halfway, others), quick=True), side, quick=True)
         moved = edited if before_light is None else _enlarge(before_light.result(), side, quick=True)
@@ -540,9 +541,12 @@ class EditSession:
 
     @torch.inference_mode()  # a few per cent less for each of some thousand small operations
     @alone()
-    def preview_crop(self) -> Pixels:
-        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly."""
-        return to_pixels(self._previewed(self._subject.target))
+    def preview_crop(self, queue: Callable[[], object] = lambda: None) -> Pixels:
+        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly.
+
+        ``queue`` is called when all is under way that goes on beside (`side.py`): what it adds there is done meanwhile.
+        """
+        return to_pixels(self._previewed(self._subject.target, queue))
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""
@@ -559,8 +563,10 @@ class EditSession:
     @torch.no_grad()
     def rendering_of_model(self, size: int = 192, smooth: bool = True) -> Pixels:
         """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, in half the time."""
-        rendered = render_face(self.networks.model, self.edited_params, size, supersample=2 if smooth else 1)
-        return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
+        # Quickly, one core is as fast as two, and whoever shows the preview before it needs the other.
+        with nullcontext() if smooth else alone():
+            rendered = render_face(self.networks.model, self.edited_params, size, supersample=2 if smooth else 1)
+            return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
 
     # -- the judge --------------------------------------------------------------------------------------------------
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
+from crossrig.session import Pixels
+from crossrig.side import beside
 from crossrig.studio.outlets import Outlet, Outlets
 from crossrig.studio.pictures import THUMB, fitted, to_jpeg
 from crossrig.studio.protocol import Frame, FrameKind, Meter, Meters
@@ -98,8 +101,17 @@ class Drawing:
             return self._frame("result")
 
     def _draw_preview(self) -> None:
-        frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "preview", revision))
-        self._outlets.show(replace(frame, refined=False), to_jpeg(self._work.session.preview_crop()))
+        """The head and, beside it, the 3D face."""
+
+        def mark(drawn: _Drawn, revision: int) -> None:
+            drawn.preview = drawn.model_quick = revision
+
+        frame, session = self._begin_drawing(mark), self._work.session
+        models: list[Future[Pixels]] = []
+        head = session.preview_crop(lambda: models.append(beside(session.rendering_of_model, MODEL_QUICK, smooth=False)))
+        self._outlets.show(replace(frame, refined=False), to_jpeg(head))
+        for model in models:
+            self._outlets.show(replace(frame, kind="model", refined=False), to_jpeg(model.result()))
 
     def _draw_refined(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "refined", revision))
