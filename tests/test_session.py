@@ -19,7 +19,7 @@ from crossrig.data.align import Framing, to_pixels
 from crossrig.data.detect import Face
 from crossrig.data.pictures import from_array, read_picture
 from crossrig.errors import UserError
-from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.face3d.params import ATTRIBUTES
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
 from crossrig.session import EditSession, Effort, Memory, Networks
@@ -163,11 +163,7 @@ def test_identity_is_measured_in_strangers(session: EditSession) -> None:
     far = session.judged().identity
     assert 0.0 < near.commanded < far.commanded
     assert near.unit == "% of another person"
-    # two people as the judge knows them are 100 % apart, in the mean square
-    scale = session.networks.judge.label_scale
-    people = FaceParams.unpack(torch.randn(2, 4000, len(scale)).mul(scale).flatten(0, 1))
-    squares = [session._drift(people[i : i + 1], people[i + 4000 : i + 4001]) ** 2 for i in range(400)]
-    assert np.mean(squares) ** 0.5 == pytest.approx(100.0, rel=0.1)
+
 
 
 def test_controls_are_listed(session: EditSession) -> None:

@@ -12,7 +12,6 @@ setting a control to another value replaces the first.
 from __future__ import annotations
 
 import copy
-import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -45,25 +44,21 @@ from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.judging import Edit, Judgement, judgement_of
 from crossrig.models import Model
 from crossrig.packing import pack, unpack
 from crossrig.render.face import render_face
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.stacked import StackedRig
-from crossrig.rig.units import MEASURED_BLOCK, Units
+from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, load_rig
 from crossrig.side import alone, beside
 
 Pixels = NDArray[np.uint8]
 Source = str | os.PathLike[str] | NDArray[np.uint8] | Picture
-#: What the distance of each attribute is measured in.
-UNITS: Mapping[str, str] = {
-    "shape": "mm", "expression": "mm", "albedo": "sRGB 0..255", "illumination": "% irradiance", "pose": "degrees",
-}  # fmt: skip
 #: Attributes whose edits move things; the others change what is seen of them.
 MOVING = ("pose", "shape", "expression")
-_UNIT_SCALE = {"shape": 1000.0, "expression": 1000.0, "albedo": 255.0, "illumination": 100.0, "pose": 1.0}
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
 _TRUNCATION = 0.8  # of people who are made up; as that of `crossrig sample`
 _QUICK = 128  # px at which the generator stops for a preview; the finest details of a preview are the picture's own in any case
@@ -150,30 +145,6 @@ class Networks:
             if part is not None:
                 part.to(device).eval().requires_grad_(False)
         return networks
-
-
-@dataclass(frozen=True)
-class Change:
-    """What was asked of an attribute and what the judge saw happen to it."""
-
-    commanded: float
-    """Distance from the parameters read to those commanded, in ``unit``."""
-    judged: float
-    """Distance between the judge's readings of the picture before and after the edit."""
-    followed: float | None
-    """Share of the commanded way that the judged change went in the commanded direction; None where nothing was commanded."""
-    unit: str
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The judge's reading of an edit."""
-
-    attributes: dict[str, Change]
-    angles: dict[str, tuple[float, float]]
-    """pitch, yaw, roll -> (commanded change, judged change), degrees."""
-    identity: Change
-    """How far shape and skin together, which make a person, are from those of before: 100 % is as far as two people are apart."""
 
 
 @dataclass(frozen=True)
@@ -580,31 +551,4 @@ class EditSession:
         unedited = subject.fine if self.effort.detail else subject.inversion.image
         before = networks.judge.predict(unedited.clamp(-1, 1))
         after = networks.judge.predict(self._result().clamp(-1, 1))
-        start, goal = subject.params, self.edited_params
-        attributes = {name: self._change(name, start, goal, before, after) for name in ATTRIBUTES}
-        asked = torch.rad2deg(goal.rotation - start.rotation)[0].tolist()
-        seen = torch.rad2deg(after.rotation - before.rotation)[0].tolist()
-        angles = {name: (asked[i], seen[i]) for i, name in enumerate(("pitch", "yaw", "roll"))}
-        return Judgement(attributes, angles, Change(self._drift(start, goal), self._drift(before, after), None, "% of another person"))
-
-    def _drift(self, start: FaceParams, goal: FaceParams) -> float:
-        """Per cent of the mean distance of two of the people the judge was trained on, root mean square of shape and skin."""
-        spread = FaceParams.unpack(self.networks.judge.label_scale[None])
-        shares = []
-        for name in ("shape", "albedo"):
-            block = MEASURED_BLOCK[name]
-            strangers = 2.0 * float(self._units.gram(block).diagonal() @ getattr(spread, block)[0].square())
-            shares.append(float(self._units.distance(name, start, goal)) ** 2 / strangers)
-        return 100.0 * math.sqrt(sum(shares) / len(shares))
-
-    def _change(
-        self, name: str, start: FaceParams, goal: FaceParams, before: FaceParams, after: FaceParams
-    ) -> Change:
-        units, block = self._units, MEASURED_BLOCK[name]
-        commanded = float(units.distance(name, start, goal))
-        judged = float(units.distance(name, before, after))
-        asked, seen = getattr(goal, block) - getattr(start, block), getattr(after, block) - getattr(before, block)
-        along = float(((asked @ units.gram(block)) * seen).sum())
-        scale = _UNIT_SCALE[name]
-        followed = along / commanded**2 if commanded > 1e-9 else None
-        return Change(commanded * scale, judged * scale, followed, UNITS[name])
+        return judgement_of(Edit(subject.params, self.edited_params, before, after), self._units, networks.judge.label_scale)

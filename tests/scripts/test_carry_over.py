@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +19,8 @@ from crossrig.rig.weights import load_rig
 
 
 @pytest.fixture
-def script() -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "carry_over.py"
-    spec = importlib.util.spec_from_file_location("carry_over", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    return load_script("carry_over")
 
 
 def _save_grown(generator: Generator, path: Path, held: bool) -> Path:

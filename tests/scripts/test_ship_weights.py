@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,13 +15,8 @@ from crossrig.gan.weights import load_generator, save_generator
 
 
 @pytest.fixture
-def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    path = Path(__file__).parents[2] / "scripts" / "ship_weights.py"
-    spec = importlib.util.spec_from_file_location("ship_weights", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+def script(load_script: Callable[[str], ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = load_script("ship_weights")
     monkeypatch.setattr(module, "shipped_folder", lambda: tmp_path / "assets")
     return module
 

@@ -5,6 +5,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -261,3 +262,13 @@ def test_known_portraits_may_be_painted_small_and_affine_layers_held_while_encod
     assert {name for name in trained if ".b16." in name or ".b32." in name} <= still  # nothing was painted so large
     first, last = (load_encoder(run.outdir / "encoder.safetensors").state_dict() for run in (config, again))
     assert not torch.equal(first["base.weight"], last["base.weight"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"paint_size": 48}, "one of 4, 8, 16, 32"), ({"paint_size": 64}, "one of"), ({"close_ups": 1.5}, "between 0 and 1"),
+     ({"hold_affine": True}, "needs a generator")],
+)  # fmt: skip
+def test_settings_that_make_no_sense(tmp_path: Path, archive: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(_config(tmp_path, archive), **change)

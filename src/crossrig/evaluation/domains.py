@@ -127,10 +127,10 @@ def obedience_figures(
 ) -> Figures:
     """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` of "parent" and "child"."""
     found: dict[str, dict[str, Statistic]] = {}
-    asked = Subjects.of(instruments["parent"], styles).own  # the same commands for both: the reader knows no drawings
+    subjects = {name: Subjects.of(tools, styles) for name, tools in instruments.items()}
     for name, tools in instruments.items():
-        subjects = replace(Subjects.of(tools, styles), own=asked)
-        found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, subjects, sizes, "", progress).figures
+        asked = replace(subjects[name], own=subjects["parent"].own)  # the same commands for both: the reader knows no drawings
+        found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, asked, sizes, "", progress).figures
     figures: Figures = {}
     for attribute in ATTRIBUTES:
         mine, theirs = (found[name][f"obedience.{attribute}.{_METHOD}"].value for name in ("child", "parent"))

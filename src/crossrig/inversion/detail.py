@@ -132,7 +132,7 @@ def compose(
 
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
     the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `backdrop`: `backdrop_of` the first two,
-    for those who compose often. `largest`: px at which what light and skin have changed is found.
+    for those who compose often. `largest`: px at which what light and skin have changed is found; colours at the seam, at twice as many.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)

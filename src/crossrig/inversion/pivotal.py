@@ -36,7 +36,7 @@ def tune(
 
     Mapping and affine layers are not touched. ``locality_reach`` in (0, 1]: how far from the pivot towards random codes
     the copy must still agree with the original (Roich et al. 2022, equation 3, use a fixed distance), every ``locality_every`` steps and
-    weighed accordingly: it costs more than the rest of a step, and changes slowly (lazy regularisation, Karras 2020). ``dtype``: of the
+    weighed accordingly: it would be a good part of every step, and changes slowly (lazy regularisation, Karras 2020). ``dtype``: of the
     features meanwhile (`gan/precision.py`); the weights keep theirs.
     """
     distance = perceptual if perceptual is not None else PerceptualDistance()

@@ -108,6 +108,8 @@ class AdaptTraining:
             raise ValueError(f"discriminator_size must be a multiple of 32, not {self.discriminator_size}")
         if self.freeze_discriminator < 0:
             raise ValueError(f"freeze_discriminator must not be negative, as {self.freeze_discriminator} is")
+        if not 0.0 <= self.close_ups <= 1.0:
+            raise ValueError(f"close_ups must be between 0 and 1, not {self.close_ups:g}")
         if not 0.0 <= self.augment_most <= 1.0:
             raise ValueError(f"augment_most must be between 0 and 1, not {self.augment_most:g}")
 

@@ -112,6 +112,15 @@ class GeneratorTraining:
     checkpoint_seconds: float = setting(150.0, "time between checkpoints")
     sheet_kimg: float = setting(5.0, "images between two sheets of samples")
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.close_ups <= 1.0:
+            raise ValueError(f"close_ups must be between 0 and 1, not {self.close_ups:g}")
+        sizes = [2**level for level in range(2, self.resolution.bit_length())]
+        if self.paint_size is not None and self.paint_size not in sizes:
+            raise ValueError(f"paint_size must be one of {', '.join(map(str, sizes))}, not {self.paint_size}")
+        if self.hold_affine and self.init is None:
+            raise ValueError("hold_affine needs a generator to begin with: init")
+
 
 def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3) -> Tensor:
     """Mean absolute difference of pictures (B,3,R,R), averaged over `levels` octaves: the large must match first."""
