@@ -27,6 +27,13 @@ def test_batches_do_not_matter(network: Reconstruction, tiny_generator: Generato
     assert len(whole) == 7
 
 
+def test_features_may_be_painted_in_bfloat16(network: Reconstruction, tiny_generator: Generator) -> None:
+    styles = tiny_generator.affine(tiny_generator.map(torch.randn(7, tiny_generator.config.z_dim)))
+    exact, rough = see(network, tiny_generator, styles).pack(), see(network, tiny_generator, styles, torch.bfloat16).pack()
+    assert not torch.equal(exact, rough)
+    torch.testing.assert_close(rough, exact, rtol=0.02, atol=0.02)
+
+
 def test_large_pictures_are_seen_one_by_one() -> None:
     assert [together(resolution) for resolution in (32, 128, 256, 512, 1024, 2048)] == [32, 32, 8, 2, 1, 1]
 

@@ -114,7 +114,7 @@ def test_an_interrupted_labelling_goes_on_where_it_was(
         labelled_codes(tiny_generator, network, 20, 4, 0.5, 4, stop, shards=shards)
     assert len(list(shards.iterdir())) == 2
     painted: list[int] = []
-    monkeypatch.setattr(codes, "see", lambda n, g, part: (painted.append(len(part)), see(n, g, part))[1])
+    monkeypatch.setattr(codes, "see", lambda n, g, part, dtype: (painted.append(len(part)), see(n, g, part, dtype))[1])
     styles, labels = labelled_codes(tiny_generator, network, 20, 4, 0.5, 4, shards=shards)
     assert painted == [8]
     assert torch.equal(styles, whole[0])

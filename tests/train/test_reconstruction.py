@@ -10,6 +10,7 @@ import torch
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
+from crossrig.gan.precision import Precision
 from crossrig.rig.reconstruction import ReconstructionConfig
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
@@ -19,14 +20,15 @@ from crossrig.train.run import read_log
 TINY = ReconstructionConfig(network="resnet", size=32, width=8, mixed=16, hidden=32)
 
 
-def settings(outdir: Path, steps: int) -> ReconstructionTraining:
+def settings(outdir: Path, steps: int, precision: Precision = "float32") -> ReconstructionTraining:
     return ReconstructionTraining(
-        outdir=outdir, network=TINY, kimg=steps * 16 / 1000, batch=16, lr=3e-3, held_out=16, augment=0.0
+        outdir=outdir, network=TINY, kimg=steps * 16 / 1000, batch=16, lr=3e-3, held_out=16, augment=0.0, precision=precision
     )  # fmt: skip
 
 
-def test_it_learns_where_the_blob_looks(tmp_path: Path, blobs: PortraitSet, tiny_model: FaceModel) -> None:
-    path = train(settings(tmp_path / "run", 120), blobs, tiny_model)
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_it_learns_where_the_blob_looks(precision: Precision, tmp_path: Path, blobs: PortraitSet, tiny_model: FaceModel) -> None:
+    path = train(settings(tmp_path / "run", 120, precision), blobs, tiny_model)
     seen = PortraitSet(blobs.pictures[:48], blobs.labels[:48], blobs.codes[:48])
     found = figures(load_reconstruction(path), Units.of(tiny_model), seen)
     assert found["pose_r2"] > 0.5
@@ -61,6 +63,17 @@ def test_an_interrupted_run_ends_like_an_unbroken_one(tmp_path: Path, blobs: Por
     resumed = load_reconstruction(train(config, blobs, tiny_model))
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(resumed.state_dict()[name], value, msg=name)
+
+
+def test_features_in_bfloat16_learn_the_same(tmp_path: Path, blobs: PortraitSet, tiny_model: FaceModel) -> None:
+    found = {}
+    for precision in ("float32", "bfloat16"):
+        config = replace(settings(tmp_path / precision, 50, precision), lr=1e-5)  # type: ignore[arg-type]
+        path = train(config, blobs, tiny_model)
+        assert load_reconstruction(path).out.weight.dtype == torch.float32
+        found[precision] = read_log(tmp_path / precision)[-1]["yaw_error_deg"]
+    assert found["bfloat16"] != found["float32"]
+    assert found["bfloat16"] == pytest.approx(found["float32"], rel=2e-3)
 
 
 def test_the_judge_is_another_network(tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ def on_device(generator: Generator, network: Reconstruction, device: str) -> tup
 
 
 @torch.no_grad()
-def see(network: Reconstruction, generator: Generator, styles: Tensor) -> FaceParams:
+def see(network: Reconstruction, generator: Generator, styles: Tensor, dtype: torch.dtype | None = None) -> FaceParams:
     """Style codes (N, S) -> what the network sees in the pictures the generator makes of them, N faces on the device of the codes.
 
-    Generator and network may be on another device.
+    Generator and network may be on another device. dtype: of the generator's features (`Generator.synthesise`).
     """
     device = generator.w_avg.device
     parts = torch.split(styles, together(generator.config.resolution))
-    seen = [network.predict(generator.synthesise(part.to(device)).clamp(-1, 1)) for part in parts]
+    seen = [network.predict(generator.synthesise(part.to(device), dtype=dtype).clamp(-1, 1)) for part in parts]
     return FaceParams.unpack(FaceParams.concatenate(seen).pack().to(styles.device))

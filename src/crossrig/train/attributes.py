@@ -20,6 +20,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import load_encoder
 from crossrig.memory import keep_freed_memory
@@ -60,6 +61,7 @@ class AttributesTraining:
     dropout: float = setting(0.2, "share of each hidden layer that is dropped in training")
     weight_decay: float = setting(0.05, "AdamW weight decay")
     landmark_weight: float = setting(0.3, "weight of the projected landmarks beside the six blocks")
+    precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (gan/precision.py)")
     device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(1, "seed")
 
@@ -90,7 +92,7 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
     shards = config.outdir / f"labels-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]}"
     styles, labels = codes.labelled_codes(
         *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen, shards,
-        run.processes,
+        run.processes, run.processes.of_first(lambda: feature_dtype(config.precision)),
     )  # fmt: skip
     if run.processes.first:
         checkpoint.save(path, {"styles": styles, "labels": labels}, facts)

@@ -81,12 +81,14 @@ def labelled_codes(
     seen: Tensor | None = None,
     shards: Path | None = None,
     processes: Processes | None = None,
+    dtype: torch.dtype | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Styles (N,S) and labels (N,213), N = count + held_out, the last `held_out` of unmixed people: what T is trained on.
 
     `progress(shard, shards)` is called after every shard that was painted and looked at. `seen` as in `sample_styles`, but for the
     held-out codes. `shards`: a folder where labels are kept as they are found, so that an interrupted labelling goes on where it was; they
-    are taken for those of these very arguments, and are deleted at the end. `processes` share every shard; all get all labels.
+    are taken for those of these very arguments, and are deleted at the end. `processes` share every shard; all get all labels. `dtype`: of
+    the painted features.
     """
     processes = processes or Processes()
     random = torch.Generator().manual_seed(seed)
@@ -99,7 +101,7 @@ def labelled_codes(
         if found is None:
             padding = part[-1:].expand(-len(part) % processes.count, -1)  # the last shard may not be shared evenly
             own = processes.share(torch.cat([part, padding]))
-            found = processes.gather(see(network, generator, own).pack())[: len(part)]
+            found = processes.gather(see(network, generator, own, dtype).pack())[: len(part)]
             if file is not None and processes.first:
                 checkpoint.save(file, {"labels": found}, {"kind": "labels"})
         labels.append(found)

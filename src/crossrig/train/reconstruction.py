@@ -22,6 +22,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.mirror import mirror_matrix
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
+from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.memory import keep_freed_memory
 from crossrig.metrics.angles import median_angle_errors
 from crossrig.metrics.r2 import all_r2
@@ -60,6 +61,7 @@ class ReconstructionTraining:
     pretrained: bool = setting(True, "start the trunk from its ImageNet weights")
     init: Path | None = setting(None, "network of the same architecture to begin with, its population included")
     limit: int | None = setting(None, "read at most this many portraits of each archive")
+    precision: Precision = setting("auto", "number format of a judge's features; auto: the fastest on this machine (gan/precision.py)")
     seed: int = setting(0, "seed")
 
     def architecture(self) -> ReconstructionConfig:
@@ -100,7 +102,8 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     `portraits` and `model` stand in for `config.data` and the shipped face model. Raises UserError when the archives cannot be read, or the
     batch cannot be shared evenly by the processes.
     """
-    Processes.join().check_batch(config.batch)
+    processes = Processes.join()
+    processes.check_batch(config.batch)
     keep_freed_memory()
     architecture = config.architecture()
     if portraits is None:
@@ -118,6 +121,8 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     network.set_mirror(mirror if config.mirror else torch.zeros_like(mirror))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(network, config)
+    # The convolutions of lite0, one filter a channel, gain nothing from bfloat16.
+    narrow = architecture.network == "resnet" and processes.of_first(lambda: feature_dtype(config.precision)) == torch.bfloat16
     with Run.open(config.outdir, config) as run:
         step, tensors = run.latest() or (0, {})
         if tensors:
@@ -127,7 +132,7 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
         while budget.progress < 1.0:
             run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            loss, parts = _step_loss(config, network, training, blocks, landmarks, landmark_spread, random, run.processes)
+            loss, parts = _step_loss(config, network, narrow, training, blocks, landmarks, landmark_spread, random, run.processes)
             for group in optimiser.param_groups:
                 group["lr"] = group["initial_lr"] * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
@@ -183,6 +188,7 @@ def _optimiser(network: Reconstruction, config: ReconstructionTraining) -> torch
 def _step_loss(
     config: ReconstructionTraining,
     network: Reconstruction,
+    narrow: bool,
     training: PortraitSet,
     blocks: BlockLosses,
     landmarks: PointLoss,
@@ -202,7 +208,9 @@ def _step_loss(
         images = torch.cat([changed, images[damaged:]])
         truth = FaceParams.concatenate([changed_truth, truth[damaged:]])
     images, truth = processes.share(images), FaceParams.unpack(processes.share(truth.pack()))
-    found = FaceParams.unpack(network(images))
+    with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+        read = network(images)
+    found = FaceParams.unpack(read.float())
     parts = blocks(found, truth)
     points = landmarks(found, truth).mean() / landmark_spread
     loss = average(parts, BLOCK_WEIGHTS) + config.landmark_weight * points
