@@ -279,11 +279,12 @@ def test_eval_edits_takes_trained_stylerigs_and_pie(monkeypatch: pytest.MonkeyPa
 
 
 def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("eval", "edits", "--samples", "8", "--portraits", "0", "--controls", "0", "--methods", "ours_feedforward")
+    words = ("eval", "edits", "--samples", "8", "--portraits", "0", "--controls", "0", "--rendered", "8", "--methods", "ours_feedforward")
     assert main(words) == 0
     page = capsys.readouterr().out
     assert page.startswith("# Evaluation of edits")
     assert "ours_feedforward: commanded" in page
+    assert "rendered: commanded" in page
     assert "# Inverted portraits" not in page
     assert "Left out: stylerig_wplus, stylerig_s." in page
     assert list(Path().iterdir()) == []
@@ -302,6 +303,7 @@ def test_eval_edits_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -
     assert "NAME=FILE" in refused(capsys, "eval", "edits", "--rig", "full_s")
     assert "cannot name" in refused(capsys, "eval", "edits", "--rig", "ours=x.safetensors")
     assert "no checkpoint" in refused(capsys, "eval", "edits", "--samples", "8", "--codes", "none.safetensors")
+    assert "8 or more people" in refused(capsys, "eval", "edits", "--rendered", "7")
     assert "100 labelled" in refused(capsys, "eval", "edits", "--samples", "8", "--triples", "5")
 
 

@@ -139,6 +139,17 @@ def test_all_terms_of_a_step_are_there_and_a_run_resumes(
     assert len(asked) == 2 * len(ATTRIBUTES)
 
 
+def test_a_painter_may_stop_early(tiny_generator: Generator, people: FaceParams) -> None:
+    network = Sees(TINY)
+    network.set_population(people.pack())
+    styles = sample_styles(tiny_generator, 3, torch.Generator().manual_seed(2), mixed=0.0)
+    view = manipulation._View.random(0.0, torch.Generator())
+    whole, early = (manipulation._Painter(tiny_generator, network, torch.float32, size).see(styles, view).pack() for size in (None, 16))
+    torch.testing.assert_close(whole, network(tiny_generator.synthesise(styles)))
+    torch.testing.assert_close(early, network(tiny_generator.synthesise(styles, resolution=16)))
+    assert not torch.equal(whole, early)
+
+
 def test_commands_are_typical_and_partly_single_sliders(people: FaceParams) -> None:
     command = manipulation.sample_commands("expression", people, torch.Generator().manual_seed(1))
     used = (command != 0).sum(1)

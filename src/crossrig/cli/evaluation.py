@@ -35,6 +35,7 @@ def eval_edits_command(parts: Any) -> None:
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes that are edited (default: 512)")
     parser.add_argument("--portraits", type=int, default=None, metavar="N", help="unseen portraits that are inverted and edited; 0: none")
     parser.add_argument("--controls", type=int, default=None, metavar="N", help="codes that each named control is tried on; 0: none")
+    parser.add_argument("--rendered", type=int, default=None, metavar="N", help="people rendered anew, a yardstick (default: 256); 0: none")
     parser.add_argument("--methods", default=None, metavar="LIST", help="with commas between (default: ours and the baselines)")
     parser.add_argument("--codes", type=Path, default=None, metavar="FILE", help="codes.safetensors of T's run, for the baselines")
     parser.add_argument("--triples", type=int, default=10000, metavar="N", help="codes to label where there is no --codes (default: 10000)")
@@ -65,10 +66,12 @@ def _eval_edits(options: argparse.Namespace) -> None:
     sizes = Sizes.of(samples, options.portraits)
     methods = check_methods(options.methods.split(",")) if options.methods is not None else USUAL
     rigs = parse_rigs(options.rigs)
+    if 0 < (rendered := at_least(options.rendered, 0, "--rendered", min(256, samples))) < 8:
+        raise UserError("A yardstick needs 8 or more people (--rendered), or none.")
     controls = at_least(options.controls, 0, "--controls", min(64, samples))
     request = Request(
         sizes, methods, options.codes, options.triples, rigs, controls, options.workers, tuple(options.stylerigs), options.inversion,
-        TRIAL if options.trial else UNSEEN,
+        TRIAL if options.trial else UNSEEN, rendered,
     )  # fmt: skip
     if options.outdir is not None:
         make_folder(options.outdir)

@@ -10,6 +10,7 @@ Protocol
 *obedience*    `metrics.obedience`, in the units of `rig.units`. Method `target` is not a method: it shows the next subject's own picture,
                which fulfils the command exactly, so what it misses is what judge and reader disagree about when they read two pictures.
                An editor that moves with more caution than people differ can score higher, as it brings less of that into play.
+               Neither is `rendered` (evaluation/rerendered.py), the yardstick of leaks.
 *leak*         `leak_matrix.{commanded}.{other}.{method}`: sum over subjects of the judged change of the other attribute, in its population
                spreads, over the sum of the commanded changes in theirs. `leak.{commanded}.{method}`: mean of the four others. A part is
                the judge's own unrest: it is not the same face to it from another side. An editor that hardly moves hardly leaks, so
@@ -71,6 +72,8 @@ TRIAL = People(880_000_021, 880_000_029, 880_000_031)
 OURS = "ours"
 #: The next subject's own picture: what a perfect edit would score.
 TARGET = "target"
+#: People rendered anew: what an edit without fault would be judged as.
+RENDERED = "rendered"
 #: Attributes under whose edits a person stays the same person.
 KEEPS_IDENTITY: tuple[str, ...] = ("pose", "expression", "illumination")
 #: Reach of the yaw targets, degrees.
@@ -186,12 +189,12 @@ def evaluate_subjects(
         panels: dict[str, tuple[Tensor, Tensor]] = {}
         pictured = []
         for attribute in ATTRIBUTES:
-            outcome = edit_and_look(instruments, subjects, editor, attribute)
-            pictured.append(outcome.features)
-            figures |= outcome_figures(outcome, resampling, attribute, method)
-            length = outcome.answer.asked.sqrt()
-            panels[attribute] = (length, outcome.answer.along / length.clamp(min=1e-9))
-        figures[f"leak.mean.{method}"] = average([figures[f"leak.{attribute}.{method}"] for attribute in ATTRIBUTES])
+            found = edit_and_look(instruments, subjects, editor, attribute)
+            pictured.append(found.features)
+            figures |= outcome_figures(found, resampling, attribute, method)
+            length = found.answer.asked.sqrt()
+            panels[attribute] = (length, found.answer.along / length.clamp(min=1e-9))
+        figures |= mean_leak(figures, method)
         turned, panels["yaw, degrees"] = yaw_figures(instruments, subjects, editor, resampling, method)
         figures |= turned
         points[method], features[method] = panels, torch.cat(pictured)
@@ -203,9 +206,13 @@ def evaluate_subjects(
 @torch.no_grad()
 def edit_and_look(instruments: Instruments, subjects: Subjects, editor: Editor, attribute: str) -> Outcome:
     """Command every subject the next one's attribute and look at what comes of it."""
-    command = subjects.command(attribute)
-    after = look(instruments, editor(subjects.styles, attribute, command), identity=attribute in KEEPS_IDENTITY)
-    before = subjects.before
+    edited = editor(subjects.styles, attribute, subjects.command(attribute))
+    return outcome(instruments, subjects, attribute, look(instruments, edited, identity=attribute in KEEPS_IDENTITY))
+
+
+def outcome(instruments: Instruments, subjects: Subjects, attribute: str, after: Seen) -> Outcome:
+    """What came of commanding every subject the next one's attribute."""
+    command, before = subjects.command(attribute), subjects.before
     goal = before.params.with_attribute(attribute, before.params.attribute(attribute) + command)
     identity = None
     if before.descriptors is not None and after.descriptors is not None:
@@ -243,6 +250,11 @@ def _faces(instruments: Instruments, before: Seen, after: Seen) -> Tensor:
         pair = [face_mask(instruments.model, seen.params[index], size) for seen in (before, after)]
         masks.append(torch.maximum(*pair))
     return torch.cat(masks)
+
+
+def mean_leak(figures: Mapping[str, Statistic], method: str) -> Figures:
+    """`leak.mean.{method}`: of all five attributes."""
+    return {f"leak.mean.{method}": average([figures[f"leak.{attribute}.{method}"] for attribute in ATTRIBUTES])}
 
 
 def outcome_figures(outcome: Outcome, resampling: Resampling, attribute: str, method: str) -> Figures:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -66,12 +67,17 @@ class Seen:
     """(N,128)"""
 
 
-@torch.no_grad()
 def look(instruments: Instruments, styles: Tensor, identity: bool = True) -> Seen:
     """Paint codes (N,S) and look at them. identity=False leaves out the face descriptors, which cost the most."""
+    parts = torch.split(styles, together(instruments.generator.config.resolution))
+    return look_at(instruments, (instruments.generator.synthesise(part).clamp(-1, 1) for part in parts), identity)
+
+
+@torch.no_grad()
+def look_at(instruments: Instruments, batches: Iterable[Tensor], identity: bool = True) -> Seen:
+    """Look at pictures that come in batches (B,3,R,R), in [-1,1]."""
     params, pictures, features, descriptors = [], [], [], []
-    for part in torch.split(styles, together(instruments.generator.config.resolution)):
-        images = instruments.generator.synthesise(part).clamp(-1, 1)
+    for images in batches:
         params.append(instruments.judge.predict(images))
         pictures.append(resize(images, SHOWN) if images.shape[-1] > SHOWN else images)
         features.append(pooled_features(instruments.features, images))
@@ -85,7 +91,7 @@ class Subjects:
     """Codes to be edited, and what is known about them before."""
 
     styles: Tensor
-    """(N,S)"""
+    """(N,S); (N,0) of people who are pictures only."""
     own: FaceParams
     """By the reader: commands are differences of these."""
     before: Seen
@@ -98,6 +104,12 @@ class Subjects:
         before = look(instruments, styles)
         own = see(instruments.reader, instruments.generator, styles)
         return cls(styles, own, before, instruments.units.spread(before.params))
+
+    @classmethod
+    def of_pictures(cls, instruments: Instruments, images: Tensor) -> Subjects:
+        """Look at pictures (N,3,R,R), N >= 8, that no generator made."""
+        before = look_at(instruments, torch.split(images, 32))
+        return cls(torch.empty(len(images), 0), instruments.reader.predict(images), before, instruments.units.spread(before.params))
 
     def __len__(self) -> int:
         return len(self.styles)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-from crossrig.evaluation.edits import OURS, TARGET
+from crossrig.evaluation.edits import OURS, RENDERED, TARGET
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.rig.baselines.channels import channels
@@ -59,7 +59,7 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
 
 def check_name(name: str, taken: Sequence[str]) -> str:
     """The name of one more rig as a method: letters, digits and underscores, not taken. Raises UserError otherwise."""
-    if not name.isidentifier() or name in (*METHODS, *STYLERIGS.values(), TARGET, "mean", "unedited", *taken):
+    if not name.isidentifier() or name in (*METHODS, *STYLERIGS.values(), TARGET, RENDERED, "mean", "unedited", *taken):
         raise UserError(f'"{name}" cannot name a method: use letters, digits and underscores, and no name that is there already.')
     return name
 

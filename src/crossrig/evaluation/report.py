@@ -11,7 +11,7 @@ from torch import Tensor
 from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure
-from crossrig.evaluation.edits import KEEPS_IDENTITY, OURS, TARGET, Evaluation, Points
+from crossrig.evaluation.edits import KEEPS_IDENTITY, OURS, RENDERED, TARGET, Evaluation, Points
 from crossrig.evaluation.plots import Pixels, beside, heat_map, scatter
 from crossrig.face3d.params import ATTRIBUTES
 from crossrig.files import write_text
@@ -47,30 +47,33 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         cells = [[_cell(figures.get(f"{prefix}{figure}.{name}.{method}")) for name in names] for method in rows]
         return _table(["", *names], [[method, *row] for method, row in zip(rows, cells, strict=True)])
 
+    yardsticks = [] if prefix else [RENDERED] * (f"leak.mean.{RENDERED}" in figures)
     whole = ["yaw_error_deg", "yaw_change_error_deg", "leak.mean"]
     if not prefix:
         whole += ["disentanglement_score", "frechet", "milliseconds"]
     parts = [
         *([] if prefix else [_goals(figures)]),
-        "## Obedience (R2)", by_attribute("obedience", [*methods, TARGET]),
-        "## Slope (1: as far as commanded)", by_attribute("obedience_slope", [*methods, TARGET]),
-        "## Leak (mean of the four others, spreads per spread commanded)", by_attribute("leak", methods),
-        "## Leak per spread moved along the command (empty: it did not move that way)", by_attribute("leak_per_moved", methods),
+        "## Obedience (R2)", by_attribute("obedience", [*methods, TARGET, *yardsticks]),
+        "## Slope (1: as far as commanded)",
+        by_attribute("obedience_slope", [*methods, TARGET, *yardsticks]),
+        "## Leak (mean of the four others, spreads per spread commanded)", by_attribute("leak", [*methods, *yardsticks]),
+        "## Leak per spread moved along the command (empty: it did not move that way)",
+        by_attribute("leak_per_moved", [*methods, *yardsticks]),
         "## As a whole",
-        _table(["", *whole], [[m, *(_cell(figures.get(f"{prefix}{name}.{m}")) for name in whole)] for m in methods]),
-        "## Landmark error (% of the picture's side)", by_attribute("landmark_error", methods),
-        "## Change outside the face (levels of 255)", by_attribute("outside_change", methods),
+        _table(["", *whole], [[m, *(_cell(figures.get(f"{prefix}{name}.{m}")) for name in whole)] for m in [*methods, *yardsticks]]),
+        "## Landmark error (% of the picture's side)", by_attribute("landmark_error", [*methods, *yardsticks]),
+        "## Change outside the face (levels of 255)", by_attribute("outside_change", [*methods, *yardsticks]),
     ]  # fmt: skip
     if not prefix:
         parts.append(f"`frechet.unedited` {_cell(figures.get('frechet.unedited'))}: as many unedited pictures against the same reference.")
     if f"{prefix}identity.strangers" in figures:
-        parts += ["## Identity (cosine of dlib's descriptors)", by_attribute("identity", methods, KEEPS_IDENTITY)]
+        parts += ["## Identity (cosine of dlib's descriptors)", by_attribute("identity", [*methods, *yardsticks], KEEPS_IDENTITY)]
         parts.append(f"Two different people: {_cell(figures[f'{prefix}identity.strangers'])}.")
     if others := [method for method in methods if method != OURS and OURS in methods]:
         parts += ["## Ours against the others (above 0: ours is better)"]
         parts += ["Obedience:", by_attribute("margin.obedience", others), "Leak:", by_attribute("margin.leak", others)]
     parts.append("## What moves under which command (population spreads per spread commanded)")
-    for method in methods:
+    for method in [*methods, *yardsticks]:
         rows = [[a, *(_cell(figures.get(f"{prefix}leak_matrix.{a}.{b}.{method}"), bounds=False) for b in ATTRIBUTES)] for a in ATTRIBUTES]
         parts.append(_table([f"{method}: commanded", *ATTRIBUTES], rows))
     return parts

@@ -20,6 +20,7 @@ from crossrig.evaluation.edits import OURS, UNSEEN, Evaluation, People, Progress
 from crossrig.evaluation.instruments import Instruments, Subjects
 from crossrig.evaluation.methods import BASELINES, STYLERIGS, USUAL, build_editors, check_name, rig_editor, stylerig_editors
 from crossrig.evaluation.portraits import embedded, inverted_styles, optimised, unseen_portraits
+from crossrig.evaluation.rerendered import rerendered_figures
 from crossrig.face3d.model import FaceModel
 from crossrig.features import PerceptualDistance
 from crossrig.gan.weights import load_generator
@@ -41,7 +42,8 @@ class Request:
     """What is to be measured.
 
     codes: file of labelled codes that T was trained on; None: label `triples` codes as T's recipe does. rigs: more rigs by name, M
-    alone. controls: subjects each named control is tried on; 0: leave the controls out. workers: processes that render portraits.
+    alone. controls: subjects each named control is tried on; 0: leave the controls out. rendered: people who are rendered anew as a
+    yardstick, 0: none. workers: processes that render portraits.
     stylerigs: trained StyleRigs, one of each latent space at most. inversion: how portraits become codes, a search in W+ or PIE.
     people: who is edited; those of the evaluation are kept for figures that are printed somewhere.
     """
@@ -56,6 +58,7 @@ class Request:
     stylerigs: tuple[Path, ...] = ()
     inversion: Inversion = "optimise"
     people: People = UNSEEN
+    rendered: int = 256
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,12 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     editors |= {name: rig_editor(other) for name, other in extra.items()}
     inverted = _inverted(request, instruments, rig, tell)
     evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell, request.people)
+    if request.rendered:
+        evaluation.figures.update(
+            rerendered_figures(
+                instruments, request.rendered, request.people.portraits, request.sizes.draws, partial(tell, "rendering people anew")
+            )
+        )
     method = OURS if OURS in editors else next(iter(editors))
     figures: dict[str, ControlFigure] = {}
     if request.controls:

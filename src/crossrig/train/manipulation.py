@@ -76,6 +76,7 @@ class ManipulationTraining:
     size_weight: float = setting(0.05, "size of the move")
     image_weight: float = setting(1.0, "edit and consistency as seen in the generated picture")
     image_noise: float = setting(0.1, "noise on the painted pictures, which are also shifted and blurred; 0: as they are")
+    image_size: int = setting(0, "px the generator stops at when it paints, if it knows the size; 0: whole pictures")
     image_batch: int = setting(6, "codes that are painted, of one attribute a step in turn; 0: none")
     paired_weight: float = setting(1.0, "known pairs, where the generator has them")
     paired_batch: int = setting(32, "pairs a step")
@@ -96,11 +97,13 @@ class _Painter:
     generator: Generator
     network: Reconstruction
     dtype: torch.dtype
+    size: int | None
+    """px to stop at; changes of what is seen are compared, so it matters little what the finest blocks would add."""
 
     def see(self, styles: Tensor, view: _View) -> FaceParams:
         """Style codes (B,S) -> what is seen in their pictures; gradients pass."""
         device = self.generator.w_avg.device
-        images = view(self.generator.synthesise(styles.to(device), dtype=self.dtype))
+        images = view(self.generator.synthesise(styles.to(device), dtype=self.dtype, resolution=self.size))
         return FaceParams.unpack(self.network(images).to(styles.device))
 
 
@@ -204,7 +207,9 @@ def train(
     if config.init is not None:
         _begin_with(rig, config.init)
     optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
-    eyes = _Painter(*on_device(generator, network, config.device), dtype) if network is not None and config.image_batch else None
+    eyes = None
+    if network is not None and config.image_batch:
+        eyes = _Painter(*on_device(generator, network, config.device), dtype, config.image_size or None)
     with Run.open(config.outdir, config) as run:
         step, tensors = run.latest() or (0, {})
         if tensors:

@@ -1,0 +1,82 @@
+"""The yardstick: an edit that is exact by construction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+
+from crossrig.data.people import Person, person, sample_code
+from crossrig.evaluation import rerendered
+from crossrig.evaluation.instruments import SHOWN, Instruments
+from crossrig.evaluation.rerendered import rerendered_figures, with_attribute_of
+from crossrig.face3d.params import ATTRIBUTES, BLOCKS, PACKED_SIZE, FaceParams
+from crossrig.rig.reconstruction import Reconstruction
+
+SEED = 880_000_029
+
+
+def written(someone: Person, _size: int) -> np.ndarray:
+    """A picture whose first pixels are the bytes of its label."""
+    picture = np.full(SHOWN * SHOWN * 3, 128, np.uint8)
+    label = someone.params().pack()[0].numpy().view(np.uint8)
+    picture[: len(label)] = label
+    return picture.reshape(SHOWN, SHOWN, 3)
+
+
+class Reads:
+    """Reads such pictures, and may take the pose for an expression."""
+
+    def __init__(self, confusion: float = 0.0) -> None:
+        self.confusion = confusion
+
+    def predict(self, images: torch.Tensor) -> FaceParams:
+        numbers = ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).reshape(len(images), -1)
+        params = FaceParams.unpack(numbers[:, : 4 * PACKED_SIZE].contiguous().view(torch.float32).clone())
+        return params.replace(expression=params.expression + self.confusion * params.rotation[:, 1:2])
+
+
+@pytest.fixture
+def reading(tools: Instruments, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Instruments]:
+    monkeypatch.setattr(rerendered, "render_portrait", written)
+    networks = cast(dict[str, Any], {"reader": cast(Reconstruction, Reads())})
+    return lambda confusion: replace(tools, judge=cast(Reconstruction, Reads(confusion)), **networks)
+
+
+@pytest.mark.parametrize("attribute", ATTRIBUTES)
+def test_only_the_attribute_is_taken_over(attribute: str) -> None:
+    one, other = person(*sample_code(SEED, 0)), person(*sample_code(SEED, 1))
+    mixed = with_attribute_of(one, other, attribute)
+    for name in BLOCKS:
+        source = other if name in ATTRIBUTES[attribute] else one
+        np.testing.assert_array_equal(mixed.blocks[name], source.blocks[name])
+    assert mixed.lighting is (other if attribute == "illumination" else one).lighting
+    assert mixed.hair is one.hair
+    assert mixed.detail_seed == one.detail_seed
+
+
+def test_a_judge_without_error_sees_no_leak(reading: Callable[[float], Instruments]) -> None:
+    told: list[tuple[int, int]] = []
+    figures = rerendered_figures(reading(0.0), 8, SEED, draws=20, progress=lambda *step: told.append(step))
+    for attribute in ATTRIBUTES:
+        assert figures[f"obedience.{attribute}.rendered"].value == pytest.approx(1.0, abs=1e-4)
+        assert figures[f"leak.{attribute}.rendered"].value == pytest.approx(0.0, abs=1e-4)
+    assert figures["leak.mean.rendered"].value == pytest.approx(0.0, abs=1e-4)
+    assert told[-1] == (48, 48)
+
+
+def test_what_a_judge_confuses_is_its_leak(reading: Callable[[float], Instruments]) -> None:
+    figures = rerendered_figures(reading(0.5), 8, SEED, draws=20)
+    assert figures["leak_matrix.pose.expression.rendered"].value > 0.02
+    assert figures["leak_matrix.pose.shape.rendered"].value == pytest.approx(0.0, abs=1e-4)
+    assert figures["leak_matrix.albedo.expression.rendered"].value == pytest.approx(0.0, abs=1e-4)
+
+
+def test_real_pictures_are_drawn_and_looked_at(tools: Instruments) -> None:
+    figures = rerendered_figures(tools, 8, SEED, draws=20)
+    assert all(np.isfinite(statistic.value) for statistic in figures.values())
+    assert figures["outside_change.pose.rendered"].value > figures["outside_change.expression.rendered"].value > 0
