@@ -189,13 +189,14 @@ def train(
     model = model or FaceModel.load()
     if config.image_batch or (pairs is None and config.paired_people):
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+    dtype = processes.of_first(lambda: feature_dtype(config.precision))
     wanted = pairs is None and config.paired_people and config.paired_weight
     if wanted and network is not None and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
-        pairs = known_pairs(generator, network, config.paired_people)
+        pairs = known_pairs(generator, network, config.paired_people, dtype=dtype)
     space = generator.style_space
     layers = layers or load_selection(config.layers, space)
     torch.manual_seed(config.seed)
-    seen, dtype = load_seen(config.seen, generator), processes.of_first(lambda: feature_dtype(config.precision))
+    seen = load_seen(config.seen, generator)
     many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25, seen=seen)
     with torch.no_grad():
         population = predictor.predict(many)

@@ -87,8 +87,10 @@ def _label(code: Floats) -> Floats:
 
 
 @torch.no_grad()
-def known_pairs(generator: Generator, network: Reconstruction, pool: int = 1024, seed: int = 900_000_001) -> Pairs:
-    """A source of pairs for `train.manipulation`, drawn from `pool` people made once (a minute or two).
+def known_pairs(
+    generator: Generator, network: Reconstruction, pool: int = 1024, seed: int = 900_000_001, dtype: torch.dtype | None = None
+) -> Pairs:
+    """A source of pairs for `train.manipulation`, drawn from `pool` people made once (some minutes). `dtype`: of the painted features.
 
     dP is what the network sees change between the two pictures, not what changed in the person codes: a generator that learned from codes
     shows only a part of what they ask for (of light and expression about 40 %), and M taught by the codes would stop there, too.
@@ -107,7 +109,7 @@ def known_pairs(generator: Generator, network: Reconstruction, pool: int = 1024,
         return generator.affine(generator.map(z_from_code(torch.from_numpy(persons).float(), rotation, free)))
 
     before = styles_of(codes)
-    shown = see(network, generator, before)
+    shown = see(network, generator, before, dtype)
     ready: dict[str, tuple[Tensor, Tensor, Tensor]] = {}
     for attribute in ATTRIBUTES:
         changed = np.where(code_mask(attribute), np.roll(codes, 1, axis=0), codes)
@@ -120,7 +122,7 @@ def known_pairs(generator: Generator, network: Reconstruction, pool: int = 1024,
             strength = goal.illumination.norm(dim=1) / labels.illumination.norm(dim=1)
             usable = usable[strength.log().abs() < _SAME_LIGHT]
         after = styles_of(changed)
-        command = see(network, generator, after).attribute(attribute) - shown.attribute(attribute)
+        command = see(network, generator, after, dtype).attribute(attribute) - shown.attribute(attribute)
         ready[attribute] = after, command, usable
 
     def pairs(attribute: str, count: int) -> tuple[Tensor, Tensor, Tensor]:
