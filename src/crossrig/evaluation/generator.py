@@ -84,7 +84,8 @@ _JPEG_QUALITY = 10
 _LAST_TAP = (15,)
 _LEAST, _LEAST_INVERSIONS = 32, 8
 _ROWS = 8  # of the neighbour sheets
-_MOST_CODES = 10_000  # that a DCI is made from, and paths that are walked
+_MOST_CODES = 10_000  # that a DCI is made from
+_MOST_PATHS = 2_000  # that are walked, two pictures each; their mean is known to some percent
 _WALK_STOPS = 4
 
 
@@ -343,7 +344,7 @@ def artefact_figures(tools: Tools, painted: Painted, portraits: Tensor, count: i
 def latent_figures(tools: Tools, painted: Painted, outcome: Outcome, tell: Progress) -> None:
     """Path length and DCI; also the R2 of every factor."""
     count = min(len(painted.z), _MOST_CODES)
-    outcome.figures["latent.ppl_w"] = path_length(tools, count, tell)
+    outcome.figures["latent.ppl_w"] = path_length(tools, min(count, _MOST_PATHS), tell)
     factors = Factors.of(tools.units, painted.read[:count])
     for step, (space, found) in enumerate(space_dci(tools.generator, painted.z[:count], factors)):
         for name in ("disentanglement", "completeness", "informativeness"):
