@@ -11,7 +11,18 @@ import torch
 from crossrig.data import portraits
 from crossrig.data.geometry import EYE, HAIR, SKIN
 from crossrig.data.people import Person, person, sample_code, sample_person
-from crossrig.data.shader import disc_taps, project_points, raster_cutouts, resolve
+from crossrig.data.shader import (
+    DEPTH_LAYERS,
+    TAPS,
+    crevices,
+    disc_taps,
+    lit_at,
+    near_first,
+    project_points,
+    raster_cutouts,
+    resolve,
+    shadow_bounds,
+)
 from crossrig.data.skin_detail import noise_tile, skin_maps
 from crossrig.face3d.model import FaceModel, rotation_matrix
 from crossrig.render.camera import Camera
@@ -190,6 +201,87 @@ def test_cutouts_let_the_background_through() -> None:
     assert covered[0] == 0
     assert covered[3] > 0.98
     assert 0.15 < covered[1] < covered[2] < 0.95
+
+
+def test_triangles_are_ordered_from_near_to_far() -> None:
+    rng = np.random.default_rng(1)
+    points = np.concatenate([np.zeros((300, 2)), rng.uniform(1.2, 2.0, (300, 1))], axis=1).astype(np.float32)
+    faces = rng.integers(300, size=(500, 3)).astype(np.int32)
+    order = near_first(points, faces)
+    assert np.array_equal(np.sort(order), np.arange(500))
+    nearest = points[faces, 2].min(axis=1)[order]
+    assert np.diff(nearest).min() > -np.ptp(nearest) / DEPTH_LAYERS - 1e-6
+    assert len(near_first(points, faces[:0])) == 0
+
+
+def test_cutouts_may_be_given_in_any_order() -> None:
+    rng = np.random.default_rng(2)
+    corners = np.concatenate([rng.uniform(-1, 1, (60, 2)), rng.uniform(1.2, 2.0, (60, 1))], axis=1).astype(np.float32)
+    attributes = rng.uniform(0.3, 1.2, (60, 18)).astype(np.float32)
+    faces = rng.integers(60, size=(40, 3)).astype(np.int32)
+    depths = []
+    for given in (faces, faces[::-1].copy()):
+        depths.append(np.full((64, 64), np.inf, np.float32))
+        triangle, weights = np.full((64, 64), -1, np.int32), np.zeros((64, 64, 3), np.float32)
+        raster_cutouts(corners, given, np.full(40, HAIR, np.uint8), attributes, depths[-1], triangle, weights, 0)
+        seen = triangle >= 0
+        assert np.array_equal(seen, np.isfinite(depths[-1]))
+        there = (corners[given[triangle[seen]], 2] * weights[seen]).sum(axis=1)
+        assert np.abs(there - depths[-1][seen]).max() < 1e-5
+    assert np.array_equal(*depths)
+
+
+def test_backs_that_are_not_drawn_are_never_seen(someone: Person) -> None:
+    for who in (someone, sample_person(7, 7)):
+        scene, visible = _visible(who, 256)
+        camera = Camera()
+        projected = camera.project_array(scene.vertices).astype(np.float32)
+        depth, triangle = np.full((256, 256), np.inf, np.float32), np.full((256, 256), -1, np.int32)
+        raster_kernel(projected, scene.faces[: scene.opaque], depth, triangle, np.empty((0, 0, 3), np.float32))
+        maps = skin_maps(portraits.studio().template)
+        lids = np.zeros(len(scene.vertices), bool)
+        lids[: len(maps.lids)] = maps.lids + maps.under_eye > 0.01
+        missing = visible.depth > depth + 1e-4
+        of_lids = lids[scene.faces[triangle[missing]]].any(axis=1)  # folds of these are left out on purpose
+        assert missing.sum() - of_lids.sum() < 1e-4 * missing.size
+    assert 0.4 < portraits.studio().closed / len(portraits.studio().drawn) < 1.0
+
+
+@pytest.mark.parametrize("samples", [64, 70, 46])
+def test_crevices_are_where_something_stands_in_front(someone: Person, samples: int) -> None:
+    """The fast kernel agrees with a plain loop over places and taps."""
+    depth = _visible(someone, samples)[1].depth
+    size, radius, reach, taps = samples // 2, 2.7 * samples / 64, 0.05, disc_taps()
+    out, expected = np.empty((size, size), np.float32), np.ones((size, size), np.float32)
+    crevices(depth, radius, reach, taps, out)
+    for row, col in np.ndindex(size, size):
+        here = depth[2 * row : 2 * row + 2, 2 * col : 2 * col + 2].min()
+        if not np.isfinite(here):
+            continue
+        blocked = 0.0
+        for x, y in taps[(row & 1) * 2 + (col & 1)]:
+            there = row + round(float(np.float64(radius) * y)), col + round(float(np.float64(radius) * x))
+            if min(there) >= 0 and max(there) < size:
+                ahead = here - depth[2 * there[0], 2 * there[1]]
+                blocked += np.clip((ahead - 0.0015) / 0.008, 0, 1) * max(1 - ahead / reach, 0) if np.isfinite(ahead) else 0.0
+        expected[row, col] = 1 - 0.75 * min(blocked / (0.7 * TAPS), 1)
+    assert np.abs(out - expected).max() < 1e-4
+    assert out.min() < 0.7 < 0.99 < out.max()
+
+
+def test_light_is_looked_up_at_every_tap() -> None:
+    """Within the shadow map, where no place is tested, as at its edge; what bounds tell at once is what the taps say."""
+    rng = np.random.default_rng(3)
+    shadow_map = (1.0 + 0.012 * rng.random((24, 24))).astype(np.float32)
+    bounds, taps, spread = shadow_bounds(shadow_map, 2.3), disc_taps(), 2.3
+    for u, v, d in zip(rng.uniform(-2, 26, 300), rng.uniform(-2, 26, 300), rng.uniform(0.99, 1.03, 300), strict=True):
+        pattern = int(rng.integers(4))
+        seen = []
+        for x, y in taps[pattern].astype(np.float64):
+            col, row = int(u + spread * x), int(v + spread * y)
+            inside = 0 <= col < 24 and 0 <= row < 24
+            seen.append(np.clip(1 - (d - shadow_map[row, col] - 0.004) / 0.006, 0, 1) if inside else 1.0)
+        assert lit_at(shadow_map, *bounds, u, v, d, spread, taps, pattern) == pytest.approx(np.mean(seen), abs=2e-4)
 
 
 def test_resolve_averages_samples_over_the_backdrop() -> None:

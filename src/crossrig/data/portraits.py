@@ -27,6 +27,7 @@ from crossrig.data.geometry import (
     HAIR,
     LASHES,
     MOUTH_INSIDE,
+    SKIN,
     TEETH,
     TONGUE,
     HeadSurface,
@@ -90,6 +91,7 @@ class Studio:
     fixed: Floats  # (V, ATTRIBUTES) attributes that no person changes
     drawn: Ints  # (F, 3) faces without the model's coarse lashes; the makers' replace them
     drawn_parts: NDArray[np.uint8]  # (F,) their parts
+    closed: int  # number of the first of them whose backs are never seen
     decode: Floats  # sRGB decoding table
 
 
@@ -106,14 +108,18 @@ def studio() -> Studio:
         regions=model.regions, landmarks=model.landmarks,
     )  # fmt: skip
     maps = skin_maps(template)
-    drawn = template.face_part != LASHES
+    # The front of the head hides its back. Lips fold over and show it; where lids do, it would be a black crescent under the eye.
+    folding = maps.lips > 0.01
+    closed = (template.face_part == SKIN) & ~folding[template.faces].any(axis=1)
+    drawn = np.concatenate([np.flatnonzero(closed), np.flatnonzero(~closed & (template.face_part != LASHES))])
     fixed = _fixed_attributes(template, maps, model.occlusion, model.eye_direction)
     grid = np.linspace(0, 1, 4097)
     decode = np.where(grid <= 0.04045, grid / 12.92, ((grid + 0.055) / 1.055) ** 2.4).astype(np.float32)
     return Studio(
         template=template, mean=_flat(model.mean), shape_basis=_flat(model.shape_basis), expression_basis=_flat(model.expression_basis),
         albedo_mean=_flat(model.albedo_mean), albedo_basis=_flat(model.albedo_basis), occlusion=model.occlusion, fixed=fixed,
-        drawn=np.ascontiguousarray(template.faces[drawn]), drawn_parts=template.face_part[drawn].astype(np.uint8), decode=decode,
+        drawn=np.ascontiguousarray(template.faces[drawn]), drawn_parts=template.face_part[drawn].astype(np.uint8), closed=int(closed.sum()),
+        decode=decode,
     )  # fmt: skip
 
 
@@ -276,7 +282,9 @@ def look_at(scene: Scene, samples: int) -> Visible:
     depth = np.full((samples, samples), np.inf, np.float32)
     triangle = np.full((samples, samples), -1, np.int32)
     bary = np.empty((samples, samples, 3), np.float32)
-    raster_kernel(projected[: scene.solid], scene.faces[: scene.opaque], depth, triangle, bary)
+    closed = studio().closed
+    raster_kernel(projected[: scene.solid], scene.faces[:closed], depth, triangle, bary, 0, True)
+    raster_kernel(projected[: scene.solid], scene.faces[closed : scene.opaque], depth, triangle, bary, closed, False)
     raster_cutouts(
         projected, scene.faces[scene.opaque :], scene.material[scene.opaque :], scene.attributes, depth, triangle, bary, scene.opaque
     )

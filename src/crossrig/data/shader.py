@@ -40,6 +40,9 @@ TAPS: Final = 8
 #: Samples per side of the tiles whose furthest depth `raster_cutouts` compares first.
 DEPTH_TILE: Final = 8
 
+#: Layers that `near_first` sorts triangles into.
+DEPTH_LAYERS: Final = 64
+
 
 @cache
 def disc_taps() -> Floats:
@@ -97,6 +100,32 @@ def furthest_depths(depth):  # type: ignore[no-untyped-def]
     return out
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def near_first(projected, faces):  # type: ignore[no-untyped-def]
+    """Numbers of the faces (F, 3), roughly from the nearest to the furthest: what is hidden then meets what hides it.
+
+    By layers, DEPTH_LAYERS in all, and within a layer as given.
+    """
+    count = faces.shape[0]
+    layer = np.empty(count, np.int64)
+    low, high = inf, -inf
+    for f in range(count):
+        nearest = min(projected[faces[f, 0], 2], projected[faces[f, 1], 2], projected[faces[f, 2], 2])
+        low, high = min(low, nearest), max(high, nearest)
+    scale = DEPTH_LAYERS / max(high - low, 1e-6)
+    starts = np.zeros(DEPTH_LAYERS + 1, np.int64)
+    for f in range(count):
+        nearest = min(projected[faces[f, 0], 2], projected[faces[f, 1], 2], projected[faces[f, 2], 2])
+        layer[f] = min(max(int((nearest - low) * scale), 0), DEPTH_LAYERS - 1)
+        starts[layer[f] + 1] += 1
+    starts = np.cumsum(starts)
+    order = np.empty(count, np.int64)
+    for f in range(count):
+        order[starts[layer[f]]] = f
+        starts[layer[f]] += 1
+    return order
+
+
 @numba.njit(cache=True, nogil=True, inline="always")
 def _covered(furthest, first_row, last_row, first_col, last_col, nearest):  # type: ignore[no-untyped-def]
     """Whether everything in these samples' tiles stands in front of `nearest`."""
@@ -118,7 +147,7 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
     height, width = depth_out.shape
     # What is drawn here only comes nearer, so tiles stay true (if not sharp) bounds. A tenth of a micrometre is for rounding.
     furthest = furthest_depths(depth_out) + np.float32(1e-7)
-    for f in range(faces.shape[0]):
+    for f in near_first(projected, faces):
         a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
         ax = (projected[a, 0] + 1.0) * 0.5 * width - 0.5
         bx = (projected[b, 0] + 1.0) * 0.5 * width - 0.5
@@ -147,6 +176,7 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
         a_start, b_start = -(cx * a_col + cy * a_row), -(cx * b_col + cy * b_row)
         zc = projected[c, 2]
         za, zb = projected[a, 2] - zc, projected[b, 2] - zc
+        z_col = a_col * za + b_col * zb
         oa, ob, oc = attributes[a, A_AUX], attributes[b, A_AUX], attributes[c, A_AUX]
         if max(oa, ob, oc) <= 0.0:
             continue
@@ -166,13 +196,14 @@ def raster_cutouts(  # type: ignore[no-untyped-def]
             low, high = narrow(low, high, 1.0 - a_left - b_left, c_col, c_slope)
             if not low <= high:
                 continue
+            z_left = zc + a_left * za + b_left * zb
             for col in range(int(np.ceil(low)), int(np.floor(high)) + 1):
+                z = z_left + col * z_col
+                if z >= depth_out[row, col]:
+                    continue
                 wa = a_left + col * a_col
                 wb = b_left + col * b_col
                 wc = 1.0 - wa - wb
-                z = zc + wa * za + wb * zb
-                if z >= depth_out[row, col]:
-                    continue
                 if not solid:
                     opacity = wa * oa + wb * ob + wc * oc
                     if lens:
@@ -243,29 +274,33 @@ def crevices(depth, radius, reach, taps, out):  # type: ignore[no-untyped-def]
     A depth-buffer occlusion estimate; `radius` in half-resolution pixels, `reach` in metres; `taps` see `disc_taps`.
     """
     height, width = out.shape
-    steps = np.empty((4, TAPS, 2), np.int64)
-    for pattern in range(4):
-        for tap in range(TAPS):
-            steps[pattern, tap, 0] = round(radius * taps[pattern, tap, 1])
-            steps[pattern, tap, 1] = round(radius * taps[pattern, tap, 0])
+    far, one, zero = np.float32(1e3), np.float32(1.0), np.float32(0.0)
+    least, less, share = np.float32(0.0015), np.float32(1.0 / reach), np.float32(0.7 * TAPS)
+    margin = ceil(radius) + 1
+    # Of even and of odd columns apart, because neighbours look at other places; far away around the picture.
+    half = (width + 1) // 2
+    nearest = np.full((height, 2, half), far, np.float32)  # of the four samples
+    corner = np.full((2, height + 2 * margin, half + 2 * margin), far, np.float32)
     for row in range(height):
         for col in range(width):
             upper = min(depth[2 * row, 2 * col], depth[2 * row, 2 * col + 1])
-            here = min(upper, depth[2 * row + 1, 2 * col], depth[2 * row + 1, 2 * col + 1])
-            if here == inf:
-                out[row, col] = 1.0
-                continue
-            blocked = 0.0
-            pattern = (row & 1) * 2 + (col & 1)
+            nearest[row, col & 1, col >> 1] = min(upper, depth[2 * row + 1, 2 * col], depth[2 * row + 1, 2 * col + 1], far)
+            corner[col & 1, row + margin, (col >> 1) + margin] = min(depth[2 * row, 2 * col], far)
+    blocked = np.empty(half, np.float32)
+    for row in range(height):
+        for parity in range(2):
+            here = nearest[row, parity]
+            blocked[:] = zero
             for tap in range(TAPS):
-                r = row + steps[pattern, tap, 0]
-                c = col + steps[pattern, tap, 1]
-                if r < 0 or c < 0 or r >= height or c >= width:
-                    continue
-                ahead = here - depth[2 * r, 2 * c]
-                if ahead > 0.0015:
-                    blocked += min((ahead - 0.0015) / 0.008, 1.0) * max(1.0 - ahead / reach, 0.0)
-            out[row, col] = 1.0 - 0.75 * min(blocked / (0.7 * TAPS), 1.0)
+                pattern = (row & 1) * 2 + parity
+                aside = parity + round(radius * taps[pattern, tap, 0])
+                there = corner[aside & 1, row + margin + round(radius * taps[pattern, tap, 1]), margin + (aside >> 1) :]
+                for i in range(half):
+                    ahead = here[i] - there[i]
+                    blocked[i] += min(max((ahead - least) * np.float32(125.0), zero), one) * max(one - ahead * less, zero)
+            for i in range((width + 1 - parity) // 2):
+                kept = one - np.float32(0.75) * min(blocked[i] / share, one)
+                out[row, 2 * i + parity] = one if here[i] == far else kept
 
 
 def shadow_bounds(shadow_map: Floats, spread: float) -> tuple[Floats, Floats]:
@@ -287,7 +322,7 @@ def lit_share(  # type: ignore[no-untyped-def]
     return lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern)
 
 
-@numba.njit(nogil=True)
+@numba.njit(nogil=True, forceinline=True)
 def lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern):  # type: ignore[no-untyped-def]
     """Share of TAPS places around (u, v) of the shadow map that the key lamp sees at depth d; the map holds depths along its direction.
 
@@ -299,6 +334,13 @@ def lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern):  # ty
             return 1.0
         if d - furthest[int(v), int(u)] >= 0.0101:
             return 0.0
+        share = np.float32(0.0)
+        u32, v32, spread32, end = np.float32(u), np.float32(v), np.float32(spread), np.float32(d - 0.010)
+        for tap in range(TAPS):  # all inside the map: without branches, and unsigned, so that no place counts from the end
+            across = np.uint32(np.int32(u32 + spread32 * taps[pattern, tap, 0]))
+            down = np.uint32(np.int32(v32 + spread32 * taps[pattern, tap, 1]))
+            share += min(max((shadow_map[down, across] - end) * np.float32(1.0 / 0.006), np.float32(0.0)), np.float32(1.0))
+        return np.float64(share) / TAPS
     seen = 0.0
     for tap in range(TAPS):
         c = int(u + spread * taps[pattern, tap, 0])
@@ -311,7 +353,7 @@ def lit_at(shadow_map, nearest, furthest, u, v, d, spread, taps, pattern):  # ty
     return seen / TAPS
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, forceinline=True)
 def tile_at(tile, u, v, channel):  # type: ignore[no-untyped-def]
     """Bilinear look-up with wrapping; u, v in tiles."""
     x = u * TILE_PIXELS
@@ -433,22 +475,22 @@ def develop_pixels(  # type: ignore[no-untyped-def]
     """
     height, width = linear.shape[0], linear.shape[1]
     last = curve.shape[0] - 1
-    encoded = np.empty(3, np.float32)
-    one, half, zero = np.float32(1.0), np.float32(0.5), np.float32(0.0)
+    one, half, zero, top = np.float32(1.0), np.float32(0.5), np.float32(0.0), np.float32(last)
+    encoded = np.empty((3, width), np.float32)
     for row in range(height):
         y = np.float32((row + 0.5) / height * 2 - 1)
         noise_row = (first_row + row) & (NOISE_PIXELS - 1)
         for col in range(width):
             x = np.float32((col + 0.5) / width * 2 - 1)
-            noise_col = (first_col + col) & (NOISE_PIXELS - 1)
             fall = one - vignette * (x * x + y * y)
-            grey = zero
             for c in range(3):
-                place = min(max(linear[row, col, c] * fall, zero), one) * np.float32(last)
+                place = min(max(linear[row, col, c] * fall, zero), one) * top
                 i = min(int(place), last - 1)
-                encoded[c] = curve[i] + (place - np.float32(i)) * (curve[i + 1] - curve[i])
-                grey += weights[c] * encoded[c]
+                encoded[c, col] = curve[i] + (place - np.float32(i)) * (curve[i + 1] - curve[i])
+        for col in range(width):
+            noise_col = (first_col + col) & (NOISE_PIXELS - 1)
+            grey = weights[0] * encoded[0, col] + weights[1] * encoded[1, col] + weights[2] * encoded[2, col]
             for c in range(3):
-                value = grey + (encoded[c] - grey) * (one + saturation)
+                value = grey + (encoded[c, col] - grey) * (one + saturation)
                 value += contrast * (value - half) * (one - abs(value + value - one)) + strength * noise[noise_row, noise_col, c]
                 out[row, col, c] = np.uint8(min(max(value, zero), one) * np.float32(255.0) + half)

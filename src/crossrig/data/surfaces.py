@@ -63,6 +63,9 @@ LOOK_SIZE: Final = 40
 #: Metres of depth within which neighbouring samples may be shaded as one.
 MERGED_STEP: Final = 0.006
 
+#: Triangles whose numbers differ by no more lie beside each other on one ribbon of hair.
+_ONE_RIBBON: Final = 2
+
 #: Samples that are shaded together: all their values stay in the first-level cache.
 BATCH: Final = 64
 
@@ -71,35 +74,42 @@ BATCH: Final = 64
 (
     NX, NY, NZ, RED, GREEN, BLUE, TX, TY, TZ, U, V, AMBIENT, LIPS, CHEEKS, OIL, LIDS, UNDER_EYE, FOREHEAD,
     KIND, PATTERN, PX, PY, PZ, FOOTPRINT, VX, VY, VZ, FACING, MAP_U, MAP_V, MAP_D, LIT, THROUGH, SPECULAR, POWER, SHARP, RIM,
-    ALL_R, ALL_G, ALL_B, OUT_R, OUT_G, OUT_B, FINE, BROAD, SPOTS, MARKS, SLOPE_U, SLOPE_V, LOBE, AMOUNT, END,
-) = range(0, 52 * BATCH, BATCH)  # fmt: skip
+    ALL_R, ALL_G, ALL_B, OUT_R, OUT_G, OUT_B, FINE, BROAD, SPOTS, MARKS, SLOPE_U, SLOPE_V, LOBE, AMOUNT, TONE,
+    BLOCK_U, _, _, _, BLOCK_V, _, _, _, BLOCK_TONE, _, _, _, LEAN, END,
+) = range(0, 66 * BATCH, BATCH)  # fmt: skip
 SIDEWAYS, UPWARD, ALONG = LIPS, CHEEKS, OIL  # what eyes have in the place of masks
 
-# Queues, one for each way of shading.
-_SKIN, _STRANDS, _CLOTH, _REST = range(4)
+# Queues, one for each way of shading. Ribbons: blocks of hair.
+_SKIN, _STRANDS, _RIBBONS, _CLOTH, _REST = range(5)
 
-#: Compiled into `shade`, which alone is kept on disk: one kernel loads faster than many.
-_fast = numba.njit(nogil=True, fastmath={"nsz", "arcp", "contract", "afn"}, error_model="numpy")
+#: Compiled into `shade`, which alone is kept on disk: one kernel loads faster than many. Without counting references to the arrays
+#: they hand to each other for every sample, which took longer than the light; so they cannot make arrays, and `shade` owns them all.
+_fast = numba.njit(  # type: ignore[call-overload]  # `_nrt` is not among the options that numba declares
+    nogil=True, _nrt=False, fastmath={"nsz", "arcp", "contract", "afn"}, error_model="numpy"
+)
 
 
 @numba.njit(nogil=True)
-def _queue_of(kind):  # type: ignore[no-untyped-def]
+def _queue_of(kind, merged):  # type: ignore[no-untyped-def]
     if kind == SKIN:
         return _SKIN
     if kind in (HAIR, BROW, BEARD, LASHES):
-        return _STRANDS
+        return _RIBBONS if merged else _STRANDS
     return _CLOTH if kind == CLOTH else _REST
 
 
-@numba.njit(nogil=True, inline="always")
-def _one_surface(triangle, depth, material, row, col):  # type: ignore[no-untyped-def]
-    """Whether the 2 x 2 samples at (row, col) see skin alone or cloth alone, without a step in depth."""
-    a, b = triangle[row, col], triangle[row, col + 1]
-    c, d = triangle[row + 1, col], triangle[row + 1, col + 1]
+@_fast
+def _one_surface(a, b, c, d, depth, material, row, col):  # type: ignore[no-untyped-def]
+    """Whether the 2 x 2 samples at (row, col), which see triangles a to d, see skin, cloth or one ribbon alone, without a step in depth."""
     if min(a, b, c, d) < 0:
         return False
     kind = material[a]
-    if (kind != SKIN and kind != CLOTH) or material[b] != kind or material[c] != kind or material[d] != kind:
+    if kind == HAIR:
+        if max(a, b, c, d) - min(a, b, c, d) > _ONE_RIBBON:
+            return False
+    elif kind != SKIN and kind != CLOTH:
+        return False
+    if material[b] != kind or material[c] != kind or material[d] != kind:
         return False
     za, zb, zc, zd = depth[row, col], depth[row, col + 1], depth[row + 1, col], depth[row + 1, col + 1]
     return max(za, zb, zc, zd) - min(za, zb, zc, zd) < MERGED_STEP
@@ -127,23 +137,43 @@ def _interpolate(t, wa, wb, wc, faces, attributes, used, i, batch):  # type: ign
 
 
 @_fast
-def _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch, second):  # type: ignore[no-untyped-def]
+def _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch):  # type: ignore[no-untyped-def]
     """Two samples on the diagonal of a block, which stand for all four."""
     t, s = triangle[row, col], triangle[row + 1, col + 1]
-    wa, wb, wc = bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
-    va, vb, vc = bary[row + 1, col + 1, 0], bary[row + 1, col + 1, 1], bary[row + 1, col + 1, 2]
     half = np.float32(0.5)
+    wa, wb, wc = half * bary[row, col, 0], half * bary[row, col, 1], half * bary[row, col, 2]
+    va, vb, vc = half * bary[row + 1, col + 1, 0], half * bary[row + 1, col + 1, 1], half * bary[row + 1, col + 1, 2]
     if s == t:
-        _interpolate(t, half * (wa + va), half * (wb + vb), half * (wc + vc), faces, attributes, used, i, batch)
+        _interpolate(t, wa + va, wb + vb, wc + vc, faces, attributes, used, i, batch)
         return
-    _interpolate(s, va, vb, vc, faces, attributes, used, i, batch)
-    for k in range(used):
-        second[k] = batch[k * BATCH + i]
-    _interpolate(t, wa, wb, wc, faces, attributes, used, i, batch)
-    one_piece = abs(batch[U + i] - second[A_UV]) <= 0.1  # else two pieces of cloth meet here
-    for k in range(used):
-        if one_piece or (k != A_UV and k != A_UV + 1):
-            batch[k * BATCH + i] = half * (batch[k * BATCH + i] + second[k])
+    a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+    d, e, f = faces[s, 0], faces[s, 1], faces[s, 2]
+    for k in range(A_AUX):
+        first = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+        batch[k * BATCH + i] = first + (va * attributes[d, k] + vb * attributes[e, k] + vc * attributes[f, k])
+    for k in range(A_AUX, used):
+        first = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
+        batch[k * BATCH + i] = first + (va * attributes[d, k] + vb * attributes[e, k] + vc * attributes[f, k])
+    u = wa * attributes[a, A_UV] + wb * attributes[b, A_UV] + wc * attributes[c, A_UV]
+    if abs(2.0 * u - batch[U + i]) > 0.05:  # two pieces of cloth meet here
+        batch[U + i] = 2.0 * u
+        batch[V + i] = 2.0 * (wa * attributes[a, A_UV + 1] + wb * attributes[b, A_UV + 1] + wc * attributes[c, A_UV + 1])
+
+
+@_fast
+def _interpolate_ribbon(triangle, bary, row, col, faces, attributes, i, batch):  # type: ignore[no-untyped-def]
+    """The same of hair, and where on the ribbon all four samples are: strands are finer than they."""
+    _interpolate_block(triangle, bary, row, col, faces, attributes, A_AUX, i, batch)
+    for sample in range(4):
+        y, x = row + (sample >> 1), col + (sample & 1)
+        t = triangle[y, x]
+        a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+        wa, wb, wc = bary[y, x, 0], bary[y, x, 1], bary[y, x, 2]
+        at = sample * BATCH + i
+        batch[BLOCK_U + at] = wa * attributes[a, A_UV] + wb * attributes[b, A_UV] + wc * attributes[c, A_UV]
+        batch[BLOCK_V + at] = wa * attributes[a, A_UV + 1] + wb * attributes[b, A_UV + 1] + wc * attributes[c, A_UV + 1]
+    # Highlights break as at one sample: those of a mean place would be too smooth.
+    batch[U + i], batch[V + i] = batch[BLOCK_U + i], batch[BLOCK_V + i]
 
 
 @_fast
@@ -153,13 +183,14 @@ def _gather(places, count, queue, triangle, bary, depth, faces, material, attrib
     places (BATCH,): see `_pack`.
     """
     height, width = triangle.shape
-    used = A_AUX if queue in (_STRANDS, _CLOTH) else ATTRIBUTES
-    second = np.empty(ATTRIBUTES)
+    used = A_AUX if queue in (_STRANDS, _RIBBONS, _CLOTH) else ATTRIBUTES
     inside_frame = look[L_HALF_HEIGHT]
     for i in range(count):
         row, col, merged = _unpack(places[i])
-        if merged:
-            _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch, second)
+        if queue == _RIBBONS:
+            _interpolate_ribbon(triangle, bary, row, col, faces, attributes, i, batch)
+        elif merged:
+            _interpolate_block(triangle, bary, row, col, faces, attributes, used, i, batch)
         else:
             wa, wb, wc = bary[row, col, 0], bary[row, col, 1], bary[row, col, 2]
             _interpolate(triangle[row, col], wa, wb, wc, faces, attributes, used, i, batch)
@@ -288,12 +319,30 @@ def _paint_skin(places, count, look, tile, batch):  # type: ignore[no-untyped-de
 
 
 @_fast
-def _paint_strands(count, batch):  # type: ignore[no-untyped-def]
-    """Strands and locks within a ribbon."""
+def _tones(across, along, count, out):  # type: ignore[no-untyped-def]
+    """Brightness of strands at the first `count` places of two rows, and of the locks that their ribbons are.
+
+    A function of rows, not of the batch: so the compiler sees that it may work on several places at once.
+    """
     for i in range(count):
-        u, v = batch[U + i], batch[V + i]
+        u, v = across[i], along[i]
         strand = 0.55 * value_noise(u * 7.0, v * 1.5) + 0.45 * value_noise(u * 19.0 + 5.0, v * 2.5)
-        tone = (0.62 + 0.62 * strand) * (0.88 + 0.24 * hash01(floor(u), 77))
+        out[i] = (0.62 + 0.62 * strand) * (0.88 + 0.24 * hash01(floor(u), 77))
+
+
+@_fast
+def _paint_strands(count, blocks, batch):  # type: ignore[no-untyped-def]
+    """Strands and locks within a ribbon; of `blocks` the mean of the four samples."""
+    if blocks:
+        for start in range(0, 4 * BATCH, BATCH):
+            _tones(batch[BLOCK_U + start :], batch[BLOCK_V + start :], count, batch[BLOCK_TONE + start :])
+        for i in range(count):
+            first, second = BLOCK_TONE + i, BLOCK_TONE + 2 * BATCH + i
+            batch[TONE + i] = 0.25 * (batch[first] + batch[first + BATCH] + batch[second] + batch[second + BATCH])
+    else:
+        _tones(batch[U:], batch[V:], count, batch[TONE:])
+    for i in range(count):
+        tone = batch[TONE + i]
         batch[RED + i] *= tone
         batch[GREEN + i] *= tone
         batch[BLUE + i] *= tone
@@ -301,8 +350,15 @@ def _paint_strands(count, batch):  # type: ignore[no-untyped-def]
 
 
 @_fast
+def _leans(across, along, count, out):  # type: ignore[no-untyped-def]
+    """How far strands lean out of their ribbons; see `_tones`."""
+    for i in range(count):
+        out[i] = 0.35 * (value_noise(across[i] * 11.0, along[i] * 3.0) - 0.5)
+
+
+@_fast
 def _paint_cloth(count, cloth_table, batch):  # type: ignore[no-untyped-def]
-    colour = np.empty(3, np.float32)
+    colour = batch[END : END + 3]
     for i in range(count):
         colour[0], colour[1], colour[2] = batch[RED + i], batch[GREEN + i], batch[BLUE + i]
         cloth_colour(batch[U + i], batch[V + i], batch[FOOTPRINT + i], cloth_table, colour)
@@ -398,11 +454,12 @@ def _diffuse(count, light, key_light, batch):  # type: ignore[no-untyped-def]
 @_fast
 def _shine_strands(count, shine, directions, colours, batch):  # type: ignore[no-untyped-def]
     """Highlights of hair."""
+    # Strands of one ribbon lean against each other a little, so the highlight breaks up.
+    _leans(batch[U:], batch[V:], count, batch[LEAN:])
     for i in range(count):
         tx, ty, tz = batch[TX + i], batch[TY + i], batch[TZ + i]
         norm = 1.0 / max(sqrt(tx * tx + ty * ty + tz * tz), 1e-4)
-        # Strands of one ribbon lean against each other a little, so the highlight breaks up.
-        lean = 0.35 * (value_noise(batch[U + i] * 11.0, batch[V + i] * 3.0) - 0.5)
+        lean = batch[LEAN + i]
         batch[TX + i] = tx * norm + lean * batch[NX + i]
         batch[TY + i] = ty * norm + lean * batch[NY + i]
         batch[TZ + i] = tz * norm + lean * batch[NZ + i]
@@ -506,25 +563,65 @@ def _shade_batch(  # type: ignore[no-untyped-def]
     _look_up_shadows(places, count, shadow_map, shadow_nearest, shadow_furthest, shadow_spread, taps, batch)
     if queue == _SKIN:
         _paint_skin(places, count, look, tile, batch)
-    elif queue == _STRANDS:
-        _paint_strands(count, batch)
+    elif queue in (_STRANDS, _RIBBONS):
+        _paint_strands(count, queue == _RIBBONS, batch)
     elif queue == _CLOTH:
         _paint_cloth(count, cloth_table, batch)
     else:
         _paint_rest(count, look, lamp_directions[0], batch)
     _diffuse(count, light, key_light, batch)
-    if queue == _STRANDS:
+    if queue in (_STRANDS, _RIBBONS):
         _shine_strands(count, look[L_HAIR_SHINE], lamp_directions, lamp_colours, batch)
     elif queue != _CLOTH:
         _shine(count, lamp_directions, lamp_colours, batch)
     if queue == _REST:
         _shine_eyes(count, lamp_directions, lamp_colours, batch)
-    elif queue != _STRANDS:
+    elif queue in (_SKIN, _CLOTH):
         _shine_rim(count, batch)
     _write(places, count, batch, out)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@_fast
+def _shade_all(  # type: ignore[no-untyped-def]
+    triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
+    shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out, batch, waiting,
+    counts,
+):  # fmt: skip
+    """`shade` with its workspace.
+
+    batch (END + 3,): the rows, and room for one colour; waiting (5, BATCH): places of every queue, counts (5,): their numbers, 0 at first.
+    """
+    height, width = triangle.shape
+    for top in range(0, height, 2):
+        for left in range(0, width, 2):
+            a, b = triangle[top, left], triangle[top, left + 1]
+            c, d = triangle[top + 1, left], triangle[top + 1, left + 1]
+            if max(a, b, c, d) < 0:
+                continue
+            merged = merge and _one_surface(a, b, c, d, depth, material, top, left)
+            for sample in range(1 if merged else 4):
+                row, col = top + (sample >> 1), left + (sample & 1)
+                if triangle[row, col] < 0:
+                    continue
+                queue = _queue_of(material[triangle[row, col]], merged)
+                waiting[queue, counts[queue]] = _pack(row, col, 1 if merged else 0)
+                counts[queue] += 1
+                if counts[queue] == BATCH:
+                    _shade_batch(
+                        waiting[queue], counts[queue], queue, triangle, bary, depth, faces, material, attributes, look, tile, light,
+                        key_light, lamp_directions, lamp_colours, shadow_map, shadow_nearest, shadow_furthest, shadow_axes, shadow_extent,
+                        shadow_spread, taps, openness, cloth_table, batch, out,
+                    )  # fmt: skip
+                    counts[queue] = 0
+    for queue in range(5):
+        _shade_batch(
+            waiting[queue], counts[queue], queue, triangle, bary, depth, faces, material, attributes, look, tile, light, key_light,
+            lamp_directions, lamp_colours, shadow_map, shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps,
+            openness, cloth_table, batch, out,
+        )  # fmt: skip
+
+
+@numba.njit(cache=True, nogil=True)
 def shade(  # type: ignore[no-untyped-def]
     triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
     shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
@@ -533,33 +630,11 @@ def shade(  # type: ignore[no-untyped-def]
 
     light, key_light (9, 3): coefficients of everything and of the key alone. lamp_directions, lamp_colours (n, 3). shadow_axes
     (3, 3): rows right, up, towards the key; shadow_nearest, shadow_furthest: see `shadow_bounds`; openness (H/2, W/2): see `crevices`.
-    merge: shade 2 x 2 samples at once where they see one smooth surface (skin, cloth), as multisampling does; strands, eyes and edges
-    are shaded sample by sample.
+    merge: shade 2 x 2 samples at once where they see one smooth surface (skin, cloth, a ribbon of hair), as multisampling does; other
+    strands, eyes and edges are shaded sample by sample.
     """
-    height, width = triangle.shape
-    batch = np.empty(END)
-    waiting = np.empty((4, BATCH), np.int64)
-    counts = np.zeros(4, np.int64)
-    for top in range(0, height, 2):
-        for left in range(0, width, 2):
-            merged = merge and _one_surface(triangle, depth, material, top, left)
-            for sample in range(1 if merged else 4):
-                row, col = top + (sample >> 1), left + (sample & 1)
-                if triangle[row, col] < 0:
-                    continue
-                queue = _queue_of(material[triangle[row, col]])
-                waiting[queue, counts[queue]] = _pack(row, col, 1 if merged else 0)
-                counts[queue] += 1
-                if counts[queue] == BATCH:
-                    counts[queue] = 0
-                    _shade_batch(
-                        waiting[queue], BATCH, queue, triangle, bary, depth, faces, material, attributes, look, tile, light, key_light,
-                        lamp_directions, lamp_colours, shadow_map, shadow_nearest, shadow_furthest, shadow_axes, shadow_extent,
-                        shadow_spread, taps, openness, cloth_table, batch, out,
-                    )  # fmt: skip
-    for queue in range(4):
-        _shade_batch(
-            waiting[queue], counts[queue], queue, triangle, bary, depth, faces, material, attributes, look, tile, light, key_light,
-            lamp_directions, lamp_colours, shadow_map, shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps,
-            openness, cloth_table, batch, out,
-        )  # fmt: skip
+    _shade_all(
+        triangle, bary, depth, faces, material, attributes, look, tile, light, key_light, lamp_directions, lamp_colours, shadow_map,
+        shadow_nearest, shadow_furthest, shadow_axes, shadow_extent, shadow_spread, taps, openness, cloth_table, merge, out,
+        np.empty(END + 3), np.empty((5, BATCH), np.int64), np.zeros(5, np.int64),
+    )  # fmt: skip
