@@ -32,6 +32,7 @@ from torch import Tensor
 from crossrig import assets, checkpoint
 from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.data.synth import synthesise
+from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
@@ -140,6 +141,10 @@ def evaluate_quick(
 ) -> Figures:
     """All figures of the quick evaluation, by name. `portraits` stand in for freshly made ones (then nothing is timed)."""
     sizes = sizes or Sizes()
+    if portraits is None and model.imported:
+        raise UserError(f"Portraits are labelled for our own face model, and {model.space.name} is in use: use `crossrig eval edits`.")
+    network.space.check(model.space, "reconstruction network")
+    judge.space.check(model.space, "judge")
     units = Units.of(model)
     figures: Figures = {}
     if portraits is None:

@@ -91,6 +91,8 @@ def _edit(options: argparse.Namespace) -> None:
         networks = Networks.of_model(models.load(options.model), device)
     keep_freed_memory()
     session = EditSession(options.domain, device, networks, effort, None if options.json else show_progress)
+    for name in values:
+        controls.check_offered(name, session.networks.model)
     notes = session.set_image(picture, _face_wanted(picture, points, options.face, session.networks.model))
     session.edit(values)
     edited = session.render()
@@ -173,11 +175,16 @@ def controls_command(commands: Any) -> None:
 
 
 def _controls(options: argparse.Namespace) -> None:
+    from crossrig import assets
     from crossrig.evaluation.controls import WEAK, shipped_figures, tag
-    from crossrig.face3d.controls import CONTROLS
+    from crossrig.face3d.controls import offered
+    from crossrig.face3d.model import FaceModel
 
     word = options.filter.lower()
-    chosen = [control for control in CONTROLS.values() if word in control.name.lower() or word in control.meaning.lower()]
+    model = FaceModel.load(assets.require("head"))
+    if model.expression_kind == "components":
+        print(f"The expressions of {model.space.name} are components: there are no controls of named face units.", file=sys.stderr)
+    chosen = [control for control in offered(model).values() if word in control.name.lower() or word in control.meaning.lower()]
     figures = shipped_figures()
     if options.json:
         rows = []

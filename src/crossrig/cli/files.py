@@ -28,6 +28,31 @@ def import_command(commands: Any) -> None:
     )  # fmt: skip
     child.add_argument("--discriminator", type=Path, metavar="OUT.safetensors", help="also write the discriminator there")
     child.add_argument("--overwrite", action="store_true", help="replace files that exist")
+    child = add(
+        things, "face-model", _import_face_model,
+        "Read a 3D face model: Basel's (.mat, .h5), FLAME (.pkl, .npz, .json) or ICT-FaceKit (a folder).",
+        "Nothing in the files is executed. Licences are the authors': most forbid to pass the model on, and what is made from it.",
+    )  # fmt: skip
+    child.add_argument("file", type=Path, metavar="FILE", help="the model's file, or the folder FaceXModel of ICT-FaceKit")
+    child.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.safetensors", help="our file of the face model")
+    landmarks = "the 68 landmarks: vertex numbers from 0, or FLAME's landmark_embedding.npy"
+    child.add_argument("--landmarks", type=Path, metavar="FILE", help=landmarks)
+    child.add_argument("--expressions", type=Path, metavar="FILE", help="Exp_Pca.bin, for the Basel Face Model of 2009")
+    child.add_argument("--overwrite", action="store_true", help="replace a file that exists")
+
+
+def _import_face_model(options: argparse.Namespace) -> None:
+    from crossrig import checkpoint
+    from crossrig.data.metadata import check_destination
+    from crossrig.face3d.importers.face_models import import_face_model
+
+    check_destination(options.output, options.overwrite, what="face models", endings=(".safetensors",))
+    model = import_face_model(options.file, options.landmarks, options.expressions)
+    checkpoint.save(options.output, model.tensors, model.header)
+    print(options.output)
+    for note in model.notes:
+        print(note)
+    print(f"It stays under {model.licence}; so does what is made from it.")
 
 
 def _import_generator(options: argparse.Namespace) -> None:

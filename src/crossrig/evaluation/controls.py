@@ -112,7 +112,7 @@ def measure_controls(
     random = torch.Generator().manual_seed(CONTROLS_SEED)
     resampling = Resampling(len(rows), draws)
     figures: dict[str, ControlFigure] = {}
-    chosen = named_controls()
+    chosen = [control for control in named_controls() if control.name in controls.offered(instruments.model)]
     for step, control in enumerate(chosen):
         low, high = usual_range(control)
         values = low + (high - low) * torch.rand(len(rows), generator=random)

@@ -418,11 +418,15 @@ def evaluate_shipped(
     inverter = Inverter(
         generator, load_encoder(encoder) if encoder else None, load_rig(rig, owner) if rig else None, perceptual, sizes.effort
     )
+    reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
+    model = FaceModel.load(assets.require("head"))
+    for reading, what in ((reader, "reconstruction network"), (judge, "judge")):
+        reading.space.check(model.space, what)
     tools = Tools(
         generator,
-        load_reconstruction(assets.require("reconstruction")),
-        load_reconstruction(assets.require("judge")),
-        Units.of(FaceModel.load(assets.require("head"))),
+        reader,
+        judge,
+        Units.of(model),
         FeatureTaps(SHOWN, _LAST_TAP),
         perceptual,
         inverter,

@@ -48,7 +48,9 @@ class Instruments:
         features: FeatureTaps | None = None,
         descriptor: FaceDescriptor | None = None,
     ) -> Instruments:
-        """The instruments that go with a generator, two readers of pictures and a face model."""
+        """The instruments that go with a generator, two readers of pictures and a face model; UserError when they read another one."""
+        for network, what in ((reader, "reconstruction network"), (judge, "judge")):
+            network.space.check(model.space, what)
         taps = FeatureTaps(SHOWN, _LAST_TAP) if features is None else features
         return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor)
 

@@ -7,7 +7,9 @@ pose joins two blocks.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from crossrig.errors import UserError
 
@@ -29,6 +31,10 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pose": ("rotation", "translation"),
     }
 )
+
+#: What the numbers of the expression block are. units: weights of EXPRESSION_UNITS, 0 to 1. components: standard deviations of principal
+#: components, of either sign, as in most face models of others.
+ExpressionKind = Literal["units", "components"]
 
 #: The ARKit face units, alphabetical: index i of the expression block is the weight of unit i, in [0, 1].
 EXPRESSION_UNITS: tuple[str, ...] = (
@@ -85,6 +91,24 @@ EXPRESSION_UNITS: tuple[str, ...] = (
     "noseSneerRight",
     "tongueOut",
 )
+
+
+@dataclass(frozen=True)
+class FaceSpace:
+    """Whose parameters a network reads: the name of the face model, and what its expression block holds. Networks keep it in their headers;
+    those without one read the model that is shipped."""
+
+    name: str = "crossrig"
+    expression: ExpressionKind = "units"
+
+    def check(self, model: FaceSpace, what: str) -> None:
+        """Raises UserError when `what`, which reads these parameters, is to be used with another face model."""
+        if self != model:
+            raise UserError(
+                f"The {what} was made for the face model {self.name}, and {model.name} is in use: train one for it, or put the "
+                "head.safetensors that belongs to it into the folder CROSSRIG_ASSETS."
+            )
+
 
 #: Number of spherical-harmonics bands of the illumination block (index = band * 3 + channel).
 SH_BANDS: int = 9

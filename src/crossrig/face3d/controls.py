@@ -1,5 +1,8 @@
 """Named controls: what a person moves, as functions from FaceParams to FaceParams.
 
+Which of them there are depends on the face model (`offered`): models of others (`face3d.importers`) have no named directions of shape,
+and where their expressions are principal components, controls `expression.0` ... take the place of the named units.
+
 Three kinds. Expression, pose and light controls *set* a value (0..1, degrees, factor). Shape and albedo controls *add*
 a number of standard deviations along a direction of the basis: +1 raises the named property by one standard deviation
 of the population the basis was made from. So every shape and albedo control is relative to the face at hand, and all
@@ -21,6 +24,7 @@ from torch import Tensor
 from crossrig import checkpoint
 from crossrig.errors import UserError
 from crossrig.face3d.head import HEAD_FILE
+from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS, EXPRESSION_UNITS, SH_BANDS, UNIFORM_LIGHT, FaceParams
 
 
@@ -225,6 +229,33 @@ DIRECTIONS: Mapping[str, tuple[str, str]] = {
 PUBLIC_NAMES: Mapping[str, str] = {"male": "gender"}
 
 
+def offered(model: FaceModel) -> Mapping[str, Control]:
+    """The controls that a face model has, by name, in the order in which a person should see them."""
+    found = {**CONTROLS, **COMPONENTS} if model.expression_kind == "components" else CONTROLS
+    return {name: control for name, control in found.items() if not _missing(control, model)}
+
+
+def check_offered(name: str, model: FaceModel) -> None:
+    """Raises UserError, which says what there is instead, for a control (one of `CONTROLS` or `COMPONENTS`) that a face model has not."""
+    reason = _missing(KNOWN[name], model)
+    if reason:
+        raise UserError(f"The face model in use ({model.space.name}) has no control '{name}': {reason}.")
+
+
+def _missing(control: Control, model: FaceModel) -> str:
+    """Why a face model has no such control; empty when it has it."""
+    if control.attribute == "expression":
+        units = control.name not in COMPONENTS
+        if units and model.expression_kind == "components":
+            return f"its expressions are components, not named face units; set expression.0 to expression.{BLOCKS['expression'] - 1}"
+        return "" if units or model.expression_kind == "components" else "its expressions are named units, such as smile or jawOpen"
+    if model.imported and control.relative and "." not in control.name:
+        direction = next((name for name, public in PUBLIC_NAMES.items() if public == control.name), control.name)
+        if direction not in model.control_names:
+            return f"it has no named directions of its {control.attribute}; set {control.attribute}.0 to {control.attribute}.4"
+    return ""
+
+
 def apply(params: FaceParams, values: Mapping[str, float]) -> FaceParams:
     """Apply controls, in the order given, to every face of the batch.
 
@@ -240,11 +271,11 @@ def apply(params: FaceParams, values: Mapping[str, float]) -> FaceParams:
 
 def check_value(name: str, value: float) -> Control:
     """The control of this name, if it exists and takes this value; otherwise a UserError that says what would do."""
-    if name not in CONTROLS:
+    if name not in KNOWN:
         similar = difflib.get_close_matches(name, CONTROLS, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(similar)}?" if similar else "`crossrig controls` lists all of them."
         raise UserError(f"There is no control '{name}'. {hint}")
-    control = CONTROLS[name]
+    control = KNOWN[name]
     if not (math.isfinite(value) and control.minimum <= value <= control.maximum):
         raise UserError(
             f"Control '{name}' takes {control.minimum:g} to {control.maximum:g} ({control.unit}), not {value:g}."
@@ -254,7 +285,7 @@ def check_value(name: str, value: float) -> Control:
 
 def attributes_of(names: Iterable[str]) -> tuple[str, ...]:
     """The attributes (in the order of ATTRIBUTES) that the named controls change."""
-    touched = {CONTROLS[name].attribute for name in names}
+    touched = {KNOWN[name].attribute for name in names}
     return tuple(name for name in ATTRIBUTES if name in touched)
 
 
@@ -320,6 +351,17 @@ def _raw_controls() -> list[_Entry]:
         control = Control(f"illumination.{index}", -12.0, 12.0, "radiance", meaning, "illumination", False)
         found.append((control, _Component("illumination", index, 1.0, added=False)))
     return found
+
+
+def _expression_components() -> tuple[_Entry, ...]:
+    """Of face models whose expressions are principal components."""
+    return tuple(
+        (
+            Control(f"expression.{index}", -5.0, 5.0, "sd", f"component {index} of the expression basis", "expression", True),
+            _Component("expression", index, 1.0, added=True),
+        )
+        for index in range(BLOCKS["expression"])
+    )
 
 
 def _light_controls() -> list[_Entry]:
@@ -482,7 +524,14 @@ _ENTRIES: tuple[_Entry, ...] = (
     *_light_controls(),
     *_raw_controls(),
 )
-_CHANGES: Mapping[str, Change] = MappingProxyType({control.name: change for control, change in _ENTRIES})
+_COMPONENT_ENTRIES = _expression_components()
+_CHANGES: Mapping[str, Change] = MappingProxyType({control.name: change for control, change in (*_ENTRIES, *_COMPONENT_ENTRIES)})
 
 #: Every control by name, in the order in which a person should see them.
 CONTROLS: Mapping[str, Control] = MappingProxyType({control.name: control for control, _ in _ENTRIES})
+
+#: Controls of face models whose expressions are principal components, by name; they take the place of the named units.
+COMPONENTS: Mapping[str, Control] = MappingProxyType({control.name: control for control, _ in _COMPONENT_ENTRIES})
+
+#: Every control that some face model has.
+KNOWN: Mapping[str, Control] = MappingProxyType({**CONTROLS, **COMPONENTS})

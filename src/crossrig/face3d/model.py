@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from crossrig import checkpoint
 from crossrig.errors import UserError
+from crossrig.face3d.blocks import ExpressionKind, FaceSpace
 from crossrig.face3d.head import HEAD_FILE, SHOULDER_YAW
 from crossrig.face3d.landmarks import LANDMARK_NAMES
 from crossrig.face3d.params import BLOCKS, FaceParams
@@ -59,7 +60,9 @@ class FaceModel(nn.Module):
     eye looks), 0 outside eyes; base_vertex (V,) index in MakeHuman's hm08 base mesh, -1 for vertices it does not have;
     region_<name> index lists; landmark_index (68,).
 
-    Some vertices (`regions["helpers"]`) belong to no triangle: clothes and hair of MakeHuman packs hang on them.
+    Some vertices (`regions["helpers"]`) belong to no triangle: clothes and hair of MakeHuman packs hang on them, and landmarks of imported
+    models that lie between vertices. Of imported models (`face3d.importers`) the expression basis may be principal components in standard
+    deviations (`expression_kind`), and regions may be empty.
     """
 
     faces: Tensor
@@ -107,6 +110,27 @@ class FaceModel(nn.Module):
         file = Path(path) if path is not None else HEAD_FILE
         tensors, header = checkpoint.load(file)
         return cls(tensors, header)
+
+    @property
+    def space(self) -> FaceSpace:
+        """Whose parameters these are; networks that read faces are made for one model."""
+        own = FaceSpace()
+        return FaceSpace(str(self.header.get("name", own.name)), self.expression_kind)
+
+    @property
+    def expression_kind(self) -> ExpressionKind:
+        """What the expression block holds."""
+        return "components" if self.header.get("expression") == "components" else "units"
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is a model of others (`crossrig import face-model`)."""
+        return "imported" in self.header
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether its mesh and bases have a mirror image in themselves; what needs one is `face3d.mirror`."""
+        return bool(self.header.get("symmetric", True))
 
     @property
     def regions(self) -> dict[str, Tensor]:

@@ -41,7 +41,7 @@ class FaceParams:
     """Parameters of a batch of B faces.
 
     shape         (B, 80)  standard deviations of the shape basis
-    expression    (B, 52)  weight of each unit of EXPRESSION_UNITS, 0..1
+    expression    (B, 52)  weight of each unit of EXPRESSION_UNITS, 0..1; standard deviations for a model of components (`ExpressionKind`)
     albedo        (B, 48)  standard deviations of the albedo basis
     illumination  (B, 27)  spherical harmonics, index = band * 3 + channel; radiance = albedo * sum_k L[k] Y_k(normal)
     rotation      (B, 3)   pitch, yaw, roll in radians; +yaw turns the face to its own left

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from crossrig.face3d.blocks import FaceSpace
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
 
 
@@ -31,10 +32,11 @@ class AttributePredictor(nn.Module):
     label_mean: Tensor
     label_scale: Tensor
 
-    def __init__(self, config: AttributePredictorConfig, dropout: float = 0.0) -> None:
-        """`dropout`: share of each hidden layer dropped in training mode; no part of the architecture."""
+    def __init__(self, config: AttributePredictorConfig, dropout: float = 0.0, space: FaceSpace | None = None) -> None:
+        """`dropout`: share of each hidden layer dropped in training mode; no part of the architecture. `space`: whose parameters."""
         super().__init__()
         self.config = config
+        self.space = space or FaceSpace()
         layers: list[nn.Module] = []
         inputs = config.style_size
         for width in config.hidden:

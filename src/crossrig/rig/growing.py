@@ -38,7 +38,7 @@ def grown_rig(rig: Rig, space: StyleSpace, generator: str) -> Rig:
         raise UserError("The new generator lacks layers that the rig knows; train its rig anew.")
     known = space.mask(list(own))  # (S',): entries of s' that s has too, in the same order
     old = rig.predictor
-    predictor = AttributePredictor(replace(old.config, style_size=space.size))
+    predictor = AttributePredictor(replace(old.config, style_size=space.size), space=old.space)
     state = old.state_dict()
     state["layers.0.weight"] = _spread(state["layers.0.weight"], known, 0.0)
     state["style_mean"] = _spread(state["style_mean"], known, 0.0)

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from crossrig.face3d.blocks import FaceSpace
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.features import STAGES, STEM_CHANNELS, FeatureTaps, FlattenedTaps, FoldedConv, resize
 
@@ -132,15 +133,17 @@ class Reconstruction(nn.Module):
     """Pictures (B,3,H,W) in [-1,1], framed as the renderer's camera frames a head -> packed FaceParams (B,213).
 
     The labels' mean and standard deviation (`set_population`) are part of the weights: the network predicts standardised values.
+    `space`: whose parameters they are.
     """
 
     label_mean: Tensor
     label_scale: Tensor
     mirror: Tensor
 
-    def __init__(self, config: ReconstructionConfig, pretrained: bool = False) -> None:
+    def __init__(self, config: ReconstructionConfig, pretrained: bool = False, space: FaceSpace | None = None) -> None:
         super().__init__()
         self.config = config
+        self.space = space or FaceSpace()
         self.eyes: FeatureTaps | _PlainResNet
         if config.network == "lite0":
             self.eyes = _lite0(config.size, config.taps, pretrained)
@@ -175,7 +178,8 @@ class Reconstruction(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor, batch: int = 64) -> FaceParams:
-        """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; expression weights are clamped to [0,1].
+        """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; weights of expression units are clamped to
+        [0,1].
 
         Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image.
         """
@@ -183,4 +187,4 @@ class Reconstruction(nn.Module):
         if self.mirror.any():
             packed = 0.5 * (packed + torch.cat([self(part.flip(3)) for part in torch.split(images, batch)]) @ self.mirror)
         params = FaceParams.unpack(packed)
-        return params.replace(expression=params.expression.clamp(0.0, 1.0))
+        return params.replace(expression=params.expression.clamp(0.0, 1.0)) if self.space.expression == "units" else params

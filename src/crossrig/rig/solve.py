@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
-from crossrig.face3d.controls import CONTROLS, DIRECTIONS, PUBLIC_NAMES, shipped_directions
+from crossrig.face3d.blocks import ExpressionKind
+from crossrig.face3d.controls import COMPONENTS, DIRECTIONS, KNOWN, PUBLIC_NAMES, shipped_directions
 from crossrig.face3d.landmarks import LANDMARK_NAMES
 from crossrig.face3d.model import FaceModel, pose
 from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
@@ -63,8 +64,11 @@ class Variables:
     directions: Tensor  # (n, block)
 
 
-def expression_variables(face: FaceParams) -> Variables:
-    """All expression units of a face (a batch of 1)."""
+def expression_variables(face: FaceParams, kind: ExpressionKind = "units", values: Mapping[str, float] | None = None) -> Variables:
+    """All expression units of a face (a batch of 1), or components; ``values``: what is set of components on it."""
+    if kind == "components":
+        alone = torch.eye(len(COMPONENTS), dtype=torch.float64, device=face.shape.device)
+        return _added("expression", tuple(COMPONENTS), values or {}, alone)
     start = face.expression[0].double().clamp(0, 1)
     zeros, ones = torch.zeros_like(start), torch.ones_like(start)
     return Variables("expression", EXPRESSION_UNITS, start, zeros, ones, torch.diag(ones))
@@ -74,15 +78,20 @@ def shape_variables(face: FaceParams, values: Mapping[str, float]) -> Variables:
     """The named shape controls that say nothing about the person; ``values``: what is set of them on the face (a batch of 1)."""
     steps = shipped_directions()
     directions = torch.stack([steps[name] for name in SHAPE_CONTROLS]).to(face.shape.device, torch.float64)
+    return _added("shape", SHAPE_CONTROLS, values, directions)
+
+
+def _added(block: str, names: tuple[str, ...], values: Mapping[str, float], directions: Tensor) -> Variables:
+    """Controls that are added to the face, from what is set of them."""
     start, lower, upper = (
-        torch.tensor(numbers, dtype=torch.float64, device=face.shape.device)
+        torch.tensor(numbers, dtype=torch.float64, device=directions.device)
         for numbers in (
-            [values.get(name, 0.0) for name in SHAPE_CONTROLS],
-            [CONTROLS[name].minimum for name in SHAPE_CONTROLS],
-            [CONTROLS[name].maximum for name in SHAPE_CONTROLS],
+            [values.get(name, 0.0) for name in names],
+            [KNOWN[name].minimum for name in names],
+            [KNOWN[name].maximum for name in names],
         )
     )
-    return Variables("shape", SHAPE_CONTROLS, start, lower, upper, directions)
+    return Variables(block, names, start, lower, upper, directions)
 
 
 class LandmarkSolver:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from crossrig import checkpoint
 from crossrig.config import from_mapping
 from crossrig.errors import UserError
+from crossrig.face3d.blocks import FaceSpace
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.baselines.stylerig import RigNet, RigNetConfig, StyleRig
@@ -41,6 +42,16 @@ def _mapping(value: object, path: Path) -> Mapping[str, object]:
     return value
 
 
+def _about(notes: Mapping[str, object], space: FaceSpace) -> dict[str, object]:
+    """The beginning of a header; it names the face model unless that is our own."""
+    return dict(notes) | ({} if space == FaceSpace() else {"face_space": asdict(space)})
+
+
+def _space(header: Mapping[str, object], path: Path) -> FaceSpace:
+    found = header.get("face_space")
+    return FaceSpace() if found is None else from_mapping(FaceSpace, _mapping(found, path), str(path))
+
+
 def _trained_for(header: Mapping[str, object], path: Path, generator: str | None) -> str:
     """SHA-256 of the generator in a header; raises UserError when it is not `generator`."""
     trained_for = str(header.get("generator"))
@@ -54,33 +65,36 @@ def _trained_for(header: Mapping[str, object], path: Path, generator: str | None
 
 def save_reconstruction(path: Path, network: Reconstruction, notes: Mapping[str, object]) -> None:
     """Write a reconstruction network or judge; `notes` (data, seed, figures ...) go into the header."""
-    checkpoint.save(path, network.state_dict(), dict(notes) | {"kind": "reconstruction", "config": asdict(network.config)})
+    checkpoint.save(path, network.state_dict(), _about(notes, network.space) | {"kind": "reconstruction", "config": asdict(network.config)})
 
 
 def load_reconstruction(path: Path) -> Reconstruction:
     """Read a reconstruction network or judge, frozen and in evaluation mode. Raises UserError when the file is of another kind."""
     tensors, header = _read(path, "reconstruction")
-    network = Reconstruction(from_mapping(ReconstructionConfig, _mapping(header.get("config"), path), str(path)))
+    config = from_mapping(ReconstructionConfig, _mapping(header.get("config"), path), str(path))
+    network = Reconstruction(config, space=_space(header, path))
     _fill(network, tensors, path)
     return network
 
 
 def save_attributes(path: Path, predictor: AttributePredictor, notes: Mapping[str, object]) -> None:
     """Write T; `notes` must say which generator it reads ("generator": SHA-256)."""
-    checkpoint.save(path, predictor.state_dict(), dict(notes) | {"kind": "attributes", "config": asdict(predictor.config)})
+    header = _about(notes, predictor.space) | {"kind": "attributes", "config": asdict(predictor.config)}
+    checkpoint.save(path, predictor.state_dict(), header)
 
 
 def load_attributes(path: Path) -> AttributePredictor:
     """Read T, frozen and in evaluation mode. Raises UserError when the file is of another kind."""
     tensors, header = _read(path, "attributes")
-    predictor = AttributePredictor(from_mapping(AttributePredictorConfig, _mapping(header.get("config"), path), str(path)))
+    config = from_mapping(AttributePredictorConfig, _mapping(header.get("config"), path), str(path))
+    predictor = AttributePredictor(config, space=_space(header, path))
     _fill(predictor, tensors, path)
     return predictor
 
 
 def save_rig(path: Path, rig: Rig, notes: Mapping[str, object]) -> None:
     """Write T and every M into one file. The header names the generator (SHA-256 in `rig.generator`) and the layers of each attribute."""
-    header = dict(notes) | {
+    header = _about(notes, rig.predictor.space) | {
         "kind": "rig",
         "generator": rig.generator,
         "style_space": {"resolution": rig.space.resolution, "channels": {str(r): n for r, n in rig.space.channels.items()}},
@@ -101,7 +115,8 @@ def load_rig(path: Path, generator: str | None = None) -> Rig:
 def rig_of(tensors: Mapping[str, Tensor], header: Mapping[str, object], path: Path, generator: str | None = None) -> Rig:
     """The rig of a checkpoint's tensors and header, as :func:`load_rig` reads it; `path` is named when they do not fit."""
     trained_for = _trained_for(header, path, generator)
-    predictor = AttributePredictor(from_mapping(AttributePredictorConfig, _mapping(header.get("attributes"), path), str(path)))
+    config = from_mapping(AttributePredictorConfig, _mapping(header.get("attributes"), path), str(path))
+    predictor = AttributePredictor(config, space=_space(header, path))
     manipulators = {
         name: Manipulator(from_mapping(ManipulatorConfig, _mapping(config, path), str(path)))
         for name, config in _mapping(header.get("manipulators"), path).items()

@@ -71,7 +71,11 @@ class HandleWork:
             values = dict(work.edits.values)
             drag = _Drag(message.name, message.what, values, apply(work.session.params, values), -1)
         wanted = {message.name: self._place(message.x, message.y)}
-        variables = expression_variables(drag.face) if message.what == "expression" else shape_variables(drag.face, drag.values)
+        kind = self._work.session.networks.model.expression_kind
+        if message.what == "expression":
+            variables = expression_variables(drag.face, kind, drag.values)
+        else:
+            variables = shape_variables(drag.face, drag.values)
         found = self._solver.solve(drag.face, variables, wanted, tuple(TITLES))
         moved = {
             name: value

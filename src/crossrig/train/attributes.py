@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.config import setting
 from crossrig.data.portrait_set import load_portraits
 from crossrig.errors import UserError
@@ -115,7 +115,8 @@ def train(
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
-    model = model or FaceModel.load()
+    model = model or FaceModel.load(assets.require("head"))
+    network.space.check(model.space, "reconstruction network")
     units = Units.of(model)
     with Run.open(config.outdir, config) as run:
         styles, labels = labelled_codes(config, generator, network, run)
@@ -124,7 +125,7 @@ def train(
         blocks, landmarks = BlockLosses(units, population), PointLoss.landmarks(model)
         landmark_spread = landmarks.spread(population)
         torch.manual_seed(config.seed)
-        predictor = AttributePredictor(AttributePredictorConfig(generator.style_space.size, config.hidden), config.dropout)
+        predictor = AttributePredictor(AttributePredictorConfig(generator.style_space.size, config.hidden), config.dropout, model.space)
         predictor.set_populations(styles[:cut], labels[:cut])
         optimiser = torch.optim.AdamW(predictor.parameters(), lr=config.lr, weight_decay=config.weight_decay)
         step, tensors = run.latest() or (0, {})

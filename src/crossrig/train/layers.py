@@ -14,7 +14,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.config import setting
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
@@ -125,7 +125,9 @@ def train(
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
-    units = Units.of(model or FaceModel.load())
+    model = model or FaceModel.load(assets.require("head"))
+    predictor.space.check(model.space, "attribute network T")
+    units = Units.of(model)
     with Run.open(config.outdir, config) as run:
         return run.processes.of_first(partial(_choose, config, generator, network, predictor, units, run))
 

@@ -26,7 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.config import setting
 from crossrig.data.people import CODE_SIZE
 from crossrig.errors import UserError
@@ -186,9 +186,11 @@ def train(
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
-    model = model or FaceModel.load()
+    model = model or FaceModel.load(assets.require("head"))
+    predictor.space.check(model.space, "attribute network T")
     if config.image_batch or (pairs is None and config.paired_people):
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
+        network.space.check(model.space, "reconstruction network")
     dtype = processes.of_first(lambda: feature_dtype(config.precision))
     wanted = pairs is None and config.paired_people and config.paired_weight
     if wanted and network is not None and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:

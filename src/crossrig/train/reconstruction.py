@@ -19,6 +19,7 @@ from torch import Tensor
 from crossrig.config import setting
 from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.errors import UserError
+from crossrig.face3d.blocks import FaceSpace
 from crossrig.face3d.mirror import mirror_matrix
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
@@ -116,9 +117,8 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     mean_face = FaceParams.unpack(training.labels.mean(0, keepdim=True).expand_as(training.labels))
     landmark_spread = float(landmarks(mean_face, population).mean())
     torch.manual_seed(config.seed)
-    network = _start(config, architecture, training.labels)
-    mirror = mirror_matrix(model)
-    network.set_mirror(mirror if config.mirror else torch.zeros_like(mirror))
+    network = _start(config, architecture, training.labels, model.space)
+    network.set_mirror(mirror_matrix(model) if config.mirror else torch.zeros_like(network.mirror))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(network, config)
     # The convolutions of lite0, one filter a channel, gain nothing from bfloat16.
@@ -162,13 +162,14 @@ def train(config: ReconstructionTraining, portraits: PortraitSet | None = None, 
     return target
 
 
-def _start(config: ReconstructionTraining, architecture: ReconstructionConfig, labels: Tensor) -> Reconstruction:
+def _start(config: ReconstructionTraining, architecture: ReconstructionConfig, labels: Tensor, space: FaceSpace) -> Reconstruction:
     """The network before its first step."""
     if config.init is None:
-        network = Reconstruction(architecture, config.pretrained)
+        network = Reconstruction(architecture, config.pretrained, space)
         network.set_population(labels)
         return network
     network = load_reconstruction(config.init).requires_grad_(True).train()
+    network.space.check(space, f"network {config.init}")
     if network.config != architecture:
         raise UserError(f"{config.init} is a network of {network.config}, not of {architecture}: start from another, or from none.")
     return network

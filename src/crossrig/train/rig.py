@@ -137,7 +137,7 @@ def _measure(config: RigTraining, network: Path, rig_file: Path, target: Path) -
     owner = checkpoint.sha256(config.generator)
     generator = load_generator(config.generator).eval().requires_grad_(False)
     judge = load_reconstruction(assets.require("judge"))
-    instruments = Instruments.of(generator, load_reconstruction(network), judge, FaceModel.load())
+    instruments = Instruments.of(generator, load_reconstruction(network), judge, FaceModel.load(assets.require("head")))
     editors = {"ours_feedforward": rig_editor(load_rig(rig_file, owner))}
     evaluation = evaluate_edits(instruments, editors, Sizes.of(config.samples, 0))
     text = json.dumps({"generator": owner, "samples": config.samples} | evaluation.flat(), indent=1)

@@ -23,7 +23,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from crossrig import checkpoint
+from crossrig import assets, checkpoint
 from crossrig.config import setting
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
@@ -98,7 +98,8 @@ def train(
     keep_freed_memory()
     generator = (generator or load_generator(config.generator)).eval().requires_grad_(False)
     predictor = (predictor or load_attributes(config.attributes)).eval().requires_grad_(False)
-    model = model or FaceModel.load()
+    model = model or FaceModel.load(assets.require("head"))
+    predictor.space.check(model.space, "attribute network T")
     seen = load_seen(config.seen, generator)
     latents = latents_of(config.space, generator)
     many = sample_w_plus(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25, seen=seen)

@@ -10,6 +10,7 @@ from typing import TypeGuard
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from crossrig.errors import UserError
 from crossrig.gan.importers.restricted import Name, Record
@@ -89,7 +90,9 @@ class NumpyArray(Record):
 
     def build(self, state: object) -> None:
         _, shape, kind, columns_first, data = state if isinstance(state, tuple) and len(state) == 5 else (None,) * 5
-        if not is_sizes(shape) or not isinstance(kind, NumpyType) or not isinstance(data, bytes) or not isinstance(columns_first, bool):
+        if isinstance(data, str):  # bytes of Python 2
+            data = encoded((data, "latin1"))
+        if not is_sizes(shape) or not isinstance(kind, NumpyType) or not isinstance(data, bytes) or columns_first not in (False, True):
             raise UserError("it has a damaged numpy array")
         if elements(shape) * kind.size != len(data):
             raise UserError(f"it has a numpy array of shape {shape} with {len(data)} bytes, which does not fit")
@@ -97,13 +100,17 @@ class NumpyArray(Record):
 
     def load(self) -> torch.Tensor:
         """The array as a contiguous tensor with its own memory; UserError when the file did not give its contents."""
-        if not isinstance(self.state, tuple):
-            raise UserError("it has a numpy array without contents")
-        shape, columns_first, data = self.state
-        array = np.frombuffer(data, f"<{self.kind}").reshape(shape, order="F" if columns_first else "C")
+        array = self.array()
         if array.dtype in (np.uint16, np.uint32, np.uint64):
             raise UserError(f"it has weights of type {array.dtype}, which no network has")
         return torch.from_numpy(np.array(array, order="C"))
+
+    def array(self) -> NDArray[np.generic]:
+        """The array as numpy has it, read-only; UserError when the file did not give its contents."""
+        if not isinstance(self.state, tuple):
+            raise UserError("it has a numpy array without contents")
+        shape, columns_first, data = self.state
+        return np.frombuffer(data, f"<{self.kind}").reshape(shape, order="F" if columns_first else "C")
 
 
 def is_sizes(value: object) -> TypeGuard[tuple[int, ...]]:

@@ -123,9 +123,12 @@ def read_archive(archive: zipfile.ZipFile, size: int) -> object:
 # -- a plain pickle, or torch.save before 1.6 ----------------------------------------------------------------------
 
 
-def read_stream(file: IO[bytes]) -> object:
-    """The value of a plain pickle, or of the older format of torch.save, which begins with a pickled magic number."""
-    first = read_pickle(file, {**_PLAIN_CALLS, **_OBJECT_CALLS})
+def read_stream(file: IO[bytes], more: _Calls | None = None, what: str = "network") -> object:
+    """The value of a plain pickle, or of the older format of torch.save, which begins with a pickled magic number.
+
+    more: names a file may use beside those of networks. what: as in `read_pickle`.
+    """
+    first = read_pickle(file, {**_PLAIN_CALLS, **_OBJECT_CALLS, **(more or {})}, what=what)
     if first != _TORCH_MAGIC:
         return first
     return _read_torch_stream(file)

@@ -52,17 +52,20 @@ Calls = Mapping[Name, Callable[[tuple[object, ...]], object]]
 """What calling a name with arguments gives: only functions that build inert values belong here."""
 
 
-def read_pickle(file: IO[bytes], calls: Calls, persistent: Callable[[object], object] | None = None) -> object:
+def read_pickle(
+    file: IO[bytes], calls: Calls, persistent: Callable[[object], object] | None = None, what: str = "network"
+) -> object:
     """The value of the pickle at the position of `file`, which is left after its end.
 
-    calls: the names a file may use. persistent: what a persistent id stands for; None: the format has none.
+    calls: the names a file may use. persistent: what a persistent id stands for; None: the format has none. what: what the file should
+    hold, for the sentence about one that asks for more.
     Raises UserError with one sentence, without the name of the file, for anything that is not plain data.
     """
-    machine = _Machine(calls, persistent)
+    machine = _Machine(calls, persistent, what)
     try:
         for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
             if count >= MOST_OPERATIONS:
-                raise UserError(f"it has more than {MOST_OPERATIONS} steps, which no network needs")
+                raise UserError(f"it has more than {MOST_OPERATIONS} steps, which no {what} needs")
             machine.step(opcode.name, argument)
     except (ValueError, EOFError, OverflowError) as error:  # what genops raises for bytes that are no pickle
         raise UserError(f"it is cut short or damaged ({printable(str(error))})") from None
@@ -126,6 +129,7 @@ class _Machine:
 
     calls: Calls
     persistent: Callable[[object], object] | None
+    what: str
     stack: list[object] = field(default_factory=list)
     memo: dict[int, object] = field(default_factory=dict)
     stopped: bool = False
@@ -270,7 +274,7 @@ class _Machine:
         wanted = Name(module, name)
         if wanted not in self.calls:
             raise UserError(
-                f"it asks for {wanted}, which no network needs: this may be code meant to run on whoever opens the file; "
+                f"it asks for {wanted}, which no {self.what} needs: this may be code meant to run on whoever opens the file; "
                 "nothing of it was run"
             )
         self.stack.append(wanted)
@@ -310,7 +314,8 @@ _CONSTANTS: Mapping[str, object] = {"NONE": None, "NEWTRUE": True, "NEWFALSE": F
 _EMPTY: Mapping[str, Callable[[], object]] = {"EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": set}
 _LITERALS = frozenset((
     "BININT", "BININT1", "BININT2", "LONG1", "LONG4", "BINFLOAT",
-    "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8",
+    "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8", "SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8",
+    "SHORT_BINSTRING", "BINSTRING",  # of Python 2; genops gives both as text, a character a byte
 ))  # fmt: skip
 _ACTIONS: Mapping[str, Callable[[_Machine, object], None]] = {
     "PROTO": _Machine.ignore,
