@@ -293,6 +293,43 @@ def test_a_preview_stops_the_generator_early_and_is_as_large_all_the_same(
     assert np.abs(early.astype(int) - to_pixels(expected)).mean() < 1.5
 
 
+def test_a_preview_goes_on_from_what_was_moved_before_when_light_alone_changes(session: EditSession) -> None:
+    session.reset()
+    session.edit({"yaw": 25.0, "light.azimuth": 20.0})
+    session.preview_crop()
+    kept = session._carried
+    assert kept is not None
+    session.edit({"light.azimuth": 70.0})
+    again = session.preview_crop()
+    assert session._carried is kept
+    session._carried = None
+    anew = session.preview_crop()
+    assert np.abs(again.astype(int) - anew).max() <= 2  # two pictures at once are rounded otherwise than one
+    kept = session._carried
+    session.edit({"yaw": 26.0})
+    session.preview_crop()
+    assert session._carried is not kept
+
+
+def test_a_preview_is_near_the_refined_picture_after_as_many_passes(networks: Networks, astronaut: np.ndarray) -> None:
+    session = EditSession("human", networks=networks, effort=replace(QUICK, passes=1))
+    session.set_image(astronaut)
+    for values in ({"yaw": 20.0}, {"light.azimuth": 60.0}, {"yaw": 20.0, "smile": 0.5, "skinTone": 1.0, "light.azimuth": 60.0}):
+        session.reset()
+        session.edit(values)
+        refined = to_pixels(session._edited(session._subject.target))
+        moved = np.abs(refined.astype(int) - session.input_crop()).mean()
+        assert np.abs(session.preview_crop().astype(int) - refined).mean() < max(0.2 * moved, 0.5)
+
+
+def test_warming_up_leaves_the_edit_alone(session: EditSession) -> None:
+    session.reset()
+    session.edit({"yaw": 25.0})
+    before = session.preview_crop()
+    session.warm_up()
+    assert np.array_equal(session.preview_crop(), before)
+
+
 @pytest.mark.parametrize("domain", ["human", "toon"])
 def test_a_picture_is_read_from_itself_and_not_from_its_code(domain: str, networks: Networks, astronaut: np.ndarray) -> None:
     session = EditSession(domain, networks=replace(networks, generators={domain: networks.generators[domain]}), effort=QUICK)

@@ -39,11 +39,12 @@ from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.precision import feature_dtype
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, backdrop_of, compose
+from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, backdrop_of, carry_head, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
 from crossrig.inversion.pivotal import tune
+from crossrig.inversion.relight import relit
 from crossrig.judging import Edit, Judgement, judgement_of
 from crossrig.models import Model
 from crossrig.packing import pack, unpack
@@ -140,6 +141,10 @@ class Networks:
             FaceModel.load(assets.require("head")),
             PerceptualDistance(),
         )
+        for space, what in (
+            (networks.reconstruction.space, "reconstruction network"), (networks.judge.space, "judge"), (rig.predictor.space, "rig"),
+        ):  # fmt: skip
+            space.check(networks.model.space, what)
         parts: list[nn.Module | None] = [*networks.generators.values(), networks.rig, networks.reconstruction, networks.judge]
         for part in (*parts, networks.encoder, networks.model, networks.perceptual):
             if part is not None:
@@ -192,6 +197,21 @@ class _Scene:
     backdrop: Tensor  # (1, 3, side, side)
 
 
+@dataclass(frozen=True)
+class _Carried:
+    """A preview under what moves things alone; light and skin often change while this stays as it is."""
+
+    moved: Mapping[str, Tensor]  # attribute -> dP (1, n)
+    code: Tensor  # (1, S)
+    painted: Tensor  # (1, 3, r, r): the generator's picture
+    seen: Tensor  # (1, 3, R, R): the photograph, moved
+    follows: Tensor  # (1, 1, R, R): where it shows the person
+
+    def fits(self, moving: Mapping[str, Tensor]) -> bool:
+        """Whether it is the one for these commands."""
+        return moving.keys() == self.moved.keys() and all(torch.equal(command, self.moved[name]) for name, command in moving.items())
+
+
 class EditSession:
     """Edits one picture at a time."""
 
@@ -219,6 +239,8 @@ class EditSession:
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
         self._scenes: dict[tuple[int, bool], _Scene] = {}  # of the subject, by the size of the picture and whether it must be quick
+        self._painters: dict[int, Callable[[Tensor], Tensor]] = {}  # of the subject, by the size of their pictures
+        self._carried: _Carried | None = None  # of the last preview
 
     # -- the picture ------------------------------------------------------------------------------------------------
 
@@ -251,8 +273,7 @@ class EditSession:
         fine = self._finely(picture, framing)
         # Not T(s): the code of a photograph or of somebody's drawing is none of those that T has learned to read.
         params = networks.reconstruction.predict(fine)
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params))
-        self._values, self._scenes = {}, {}
+        self._begin(_Subject(picture, cut, target, domain, generator, inversion, params, fine, matte(fine, networks.model, params)))
         return [*picture.notes, *notes]
 
     @torch.no_grad()
@@ -274,8 +295,7 @@ class EditSession:
         params = networks.reconstruction.predict(target)
         inversion = Inversion(s, w_plus, image, (), 0.0)
         picture = from_array(pixels, f"sample {seed}")
-        self._found = _Subject(picture, cut, target, domain, generator, inversion, params, target, matte(target, networks.model, params))
-        self._values, self._scenes = {}, {}
+        self._begin(_Subject(picture, cut, target, domain, generator, inversion, params, target, matte(target, networks.model, params)))
         return [f"Nobody: number {seed} of the people that the {domain} generator makes up."]
 
     def read(self, source: Source, face: Face | Framing | None = None) -> tuple[FaceParams, list[str]]:
@@ -333,8 +353,12 @@ class EditSession:
                 generator.load_state_dict(generator.state_dict() | tuned)
             except RuntimeError as error:
                 raise UserError("What is known of the picture belongs to another generator; take the picture anew.") from error
-        self._found = unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator})
-        self._values, self._scenes = {}, {}
+        self._begin(unpack(_Subject, tensors, memory.facts, {"picture": picture, "generator": generator}))
+
+    def _begin(self, subject: _Subject) -> None:
+        """Edit this from now on."""
+        self._found = subject
+        self._values, self._scenes, self._painters, self._carried = {}, {}, {}, None
 
     def _choose_domain(self, target: Tensor) -> tuple[str, Tensor | None]:
         """The domain, and the W+ to go on from when it was already searched a little."""
@@ -401,14 +425,15 @@ class EditSession:
     # -- editing ----------------------------------------------------------------------------------------------------
 
     def controls(self) -> Mapping[str, controls.Control]:
-        """Every control by name, with its range, unit and meaning."""
-        return controls.CONTROLS
+        """Every control that the face model has, by name, with its range, unit and meaning."""
+        return controls.offered(self.networks.model)
 
     def edit(self, values: Mapping[str, float]) -> None:
         """Set controls; those set before keep their values. Raises :class:`UserError` for unknown names and values out of range."""
         wanted = self._values | dict(values)
         for name, value in values.items():
             controls.check_value(name, value)
+            controls.check_offered(name, self.networks.model)
         self._values = wanted
 
     def reset(self) -> None:
@@ -432,13 +457,15 @@ class EditSession:
         inversion = self._subject.inversion
         if not commands:
             return inversion.image
-        return self._painted(self.networks.rig.move(inversion.s, commands, self.effort.passes))
+        return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, self.effort.passes))
 
-    def _painted(self, s: Tensor, quick: bool = False) -> Tensor:
-        """The pictures of style codes (B, S): (B, 3, R, R), and smaller ones when it must be ``quick``."""
-        if not quick:
-            return self._subject.generator.synthesise(s)
-        return self._subject.generator.synthesise(s, dtype=feature_dtype("auto"), resolution=min(_QUICK, self._size))
+    @property
+    def _paint_quickly(self) -> Callable[[Tensor], Tensor]:
+        """Style codes (B, S) -> small pictures."""
+        side = min(_QUICK, self._size)
+        if side not in self._painters:
+            self._painters[side] = self._subject.generator.frozen(feature_dtype("auto"), side)
+        return self._painters[side]
 
     @torch.no_grad()
     def edited_code(self) -> Tensor:
@@ -462,7 +489,7 @@ class EditSession:
             code, move = self._subject.inversion.s, self.networks.rig.move
             halfway = move(code, moving, passes) if moving else code
             # Both in one go, which takes a quarter less time than one after the other.
-            pictures = _enlarge(self._painted(torch.cat([move(code, commands, passes), halfway])), side)
+            pictures = _enlarge(self._subject.generator.synthesise(torch.cat([move(code, commands, passes), halfway])), side)
             edited, moved = pictures[:1], pictures[1:]
         scene = self._scene(photograph)
         return compose(photograph, scene.person, moved, edited, scene.head.to(self.edited_params), scene.backdrop)
@@ -472,18 +499,26 @@ class EditSession:
         side, code, move, commands = photograph.shape[-1], self._subject.inversion.s, self.networks.quick_rig.move, self._commands()
         if not self.effort.detail or not commands:
             queue()
-            return photograph if self.effort.detail else _enlarge(self._painted(move(code, commands), quick=True), side)
+            return photograph if self.effort.detail else _enlarge(self._paint_quickly(move(code, commands)), side)
         moving = {name: command for name, command in commands.items() if name in MOVING}
         others = {name: command for name, command in commands.items() if name not in MOVING}
-        scene = self._scene(photograph, quick=True)
-        motion = beside(scene.head.to, self.edited_params)
-        halfway = move(code, moving)
-        before_light = beside(self._painted, halfway, quick=True) if others else None
-        queue()
-        # What moves things comes first in EDIT_ORDER, so the others go on from there.
-        edited = _enlarge(self._painted(move(halfway, others), quick=True), side, quick=True)
-        moved = edited if before_light is None else _enlarge(before_light.result(), side, quick=True)
-        return compose(photograph, scene.person, moved, edited, motion.result(), scene.backdrop, ROUGH)
+        carried = self._carried
+        if carried is not None and carried.fits(moving):
+            queue()
+            painted = self._paint_quickly(move(carried.code, others)) if others else carried.painted
+        else:
+            scene = self._scene(photograph, quick=True)
+            motion = beside(scene.head.to, self.edited_params)
+            queue()
+            # What moves things comes first in EDIT_ORDER, so the others go on from there.
+            halfway = move(code, moving)
+            # Both in one go, which takes a quarter less time than one after the other.
+            pictures = self._paint_quickly(torch.cat([move(halfway, others), halfway]) if others else halfway)
+            painted, before = pictures[:1], pictures[-1:]
+            moved = _enlarge(before, side, quick=True)
+            seen, follows = carry_head(photograph, scene.person, moved, motion.result(), scene.backdrop, ROUGH)
+            self._carried = carried = _Carried(moving, halfway, before, seen, follows)
+        return relit(carried.seen, painted - carried.painted, carried.follows, ROUGH) if others else carried.seen
 
     def _scene(self, photograph: Tensor, quick: bool = False) -> _Scene:
         side, subject = photograph.shape[-1], self._subject
@@ -518,6 +553,12 @@ class EditSession:
         ``queue`` is called when all is under way that goes on beside (`side.py`): what it adds there is done meanwhile.
         """
         return to_pixels(self._previewed(self._subject.target, queue))
+
+    def warm_up(self) -> None:
+        """Make a preview that nobody sees, so that the first is as quick as all others: tables and compiled loops are there then."""
+        values, self._values = self._values, {"yaw": 10.0, "light.strength": 1.1}  # something that moves, and something that does not
+        self.preview_crop()
+        self._values = values
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""

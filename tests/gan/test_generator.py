@@ -214,7 +214,8 @@ def test_clamp_bounds_features_and_rgb() -> None:
     s = free.affine(free.map(torch.randn(2, 8)))
     x = torch.randn(2, 5, 4, 4)
     layer = held.get_submodule("synthesis.b4.conv1")
-    assert layer(x, s[:, :5], "none").abs().max() == 0.5
+    assert isinstance(layer, StyledConv)
+    assert layer(x, s[:, :5], layer.prepare(x.dtype, "none", len(x))).abs().max() == 0.5
     assert held.synthesise(s).abs().max() <= 0.5 * 3  # one image of each resolution
     assert torch.equal(far.synthesise(s), free.synthesise(s))
 
@@ -238,3 +239,21 @@ def test_synthesis_that_stops_early_shows_what_the_network_has_so_far() -> None:
     torch.testing.assert_close(generator.synthesise(s, resolution=32), whole, atol=0, rtol=0)
     with pytest.raises(ValueError, match="no block ends at 64 px; there are b4, b8"):
         generator.synthesise(s, resolution=64)
+
+
+@pytest.mark.parametrize(("dtype", "apart"), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+def test_a_frozen_generator_paints_the_same_picture(dtype: torch.dtype, apart: float) -> None:
+    torch.manual_seed(0)
+    generator = Generator(replace(TINY, channels=(32, 32, 16)))
+    with torch.no_grad():
+        for name, parameter in generator.named_parameters():
+            if name.endswith(("noise_strength", "bias")):
+                parameter.add_(0.3 * torch.randn_like(parameter))
+    s = generator.affine(generator.map(torch.randn(2, TINY.z_dim))).detach()
+    for resolution in (8, 16):
+        expected = generator.synthesise(s, dtype=dtype, resolution=resolution)
+        frozen = generator.frozen(dtype, resolution)
+        with torch.no_grad():
+            painted = frozen(s)
+        assert not painted.requires_grad
+        torch.testing.assert_close(painted, expected, rtol=apart, atol=apart)

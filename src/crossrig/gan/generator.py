@@ -8,7 +8,7 @@ image = generator.synthesise(s) # (B, 3, R, R) in about [-1, 1]
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +26,7 @@ from crossrig.gan.ops import (
     clip,
     convolve,
     demodulation,
+    energy_of,
     upsample,
 )
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer, StyleSpace
@@ -83,6 +84,23 @@ class GeneratorConfig:
         return StyleSpace(self.resolution, table)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """What a styled convolution computes with whatever the style."""
+
+    weight: torch.Tensor  # (O, I, 3, 3), in the format of the features
+    energy: torch.Tensor  # (O, I)
+    offset: torch.Tensor  # (1, O, 1, 1), with noise (1 or B, O, R, R), in the format of the features: bias and noise
+
+    def channels_last(self, up: bool) -> Prepared:
+        """The same laid out as the convolution wants it, which would copy it at every call."""
+        weight = self.weight.transpose(0, 1) if up else self.weight
+        weight = weight.contiguous(memory_format=torch.channels_last)
+        return Prepared(
+            weight.transpose(0, 1) if up else weight, self.energy, self.offset.contiguous(memory_format=torch.channels_last)
+        )
+
+
 class StyledConv(nn.Module):
     """Modulated 3x3 convolution, noise, bias, leaky ReLU; `up` doubles the resolution first."""
 
@@ -98,19 +116,23 @@ class StyledConv(nn.Module):
         self.register_buffer("noise_const", torch.randn(layer.resolution, layer.resolution))
         self.affine = EqualLinear(config.w_dim, layer.size, bias=1.0)
 
-    def forward(self, x: torch.Tensor, style: torch.Tensor, noise: NoiseMode) -> torch.Tensor:
-        # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
-        # the same numbers as modulated_conv + leaky_relu with fewer passes over the large tensors.
-        style = style * self.weight_gain
-        x = convolve(x * style.to(x.dtype)[:, :, None, None], self.weight.to(x.dtype), self.up, self.taps)
-        factor = (demodulation(self.weight, style) * ACTIVATION_GAIN).to(x.dtype)  # (B, O)
+    def prepare(self, dtype: torch.dtype, noise: NoiseMode, batch: int) -> Prepared:
+        """For features of this format; random noise is another for each of a batch."""
         offset = (self.bias * ACTIVATION_GAIN)[None, :, None, None]  # (1, O, 1, 1)
         if noise == "const":
             offset = offset + self.noise_const * (self.noise_strength * ACTIVATION_GAIN)  # (1, O, R, R)
         elif noise == "random":
-            grain = torch.randn(x.shape[0], 1, *x.shape[2:], dtype=x.dtype, device=x.device)
+            grain = torch.randn(batch, 1, *self.noise_const.shape, dtype=dtype, device=self.weight.device)
             offset = offset + grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, O, R, R)
-        return clip(F.leaky_relu(torch.addcmul(offset.to(x.dtype), x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
+        return Prepared(self.weight.to(dtype), energy_of(self.weight), offset.to(dtype))
+
+    def forward(self, x: torch.Tensor, style: torch.Tensor, prepared: Prepared) -> torch.Tensor:
+        # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
+        # the same numbers as modulated_conv + leaky_relu with fewer passes over the large tensors.
+        style = style * self.weight_gain
+        x = convolve(x * style.to(x.dtype)[:, :, None, None], prepared.weight, self.up, self.taps)
+        factor = (demodulation(prepared.energy, style) * ACTIVATION_GAIN).to(x.dtype)  # (B, O)
+        return clip(F.leaky_relu(torch.addcmul(prepared.offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
 
 
 class ToRGB(nn.Module):
@@ -143,11 +165,11 @@ class SynthesisBlock(nn.Module):
         self.torgb = ToRGB(layers["torgb"], config)
 
     def forward(
-        self, x: torch.Tensor, image: torch.Tensor | None, styles: dict[str, torch.Tensor], noise: NoiseMode
+        self, x: torch.Tensor, image: torch.Tensor | None, styles: dict[str, torch.Tensor], prepare: Callable[[StyledConv], Prepared]
     ) -> tuple[torch.Tensor, torch.Tensor]:
         if self.conv0 is not None:
-            x = self.conv0(x, styles["conv0"], noise)
-        x = self.conv1(x, styles["conv1"], noise)
+            x = self.conv0(x, styles["conv0"], prepare(self.conv0))
+        x = self.conv1(x, styles["conv1"], prepare(self.conv1))
         rgb = self.torgb(x, styles["torgb"])
         return x, rgb if image is None else upsample(image, self.taps) + rgb
 
@@ -226,12 +248,28 @@ class Generator(nn.Module):
             raise ValueError(f"noise must be const, random or none: got {noise!r}")
         if resolution is not None and f"b{resolution}" not in self.synthesis:
             raise ValueError(f"no block ends at {resolution} px; there are {', '.join(self.synthesis)}")
+        features = dtype or self.const.dtype
+        return self._painted(s, features, resolution, lambda conv: conv.prepare(features, noise, len(s)))
+
+    @torch.no_grad()
+    def frozen(self, dtype: torch.dtype, resolution: int) -> Callable[[torch.Tensor], torch.Tensor]:
+        """`synthesise` with constant noise and these, for the weights as they are now and without gradients; each layer prepared once.
+
+        For a few codes at a time, preparing takes longer than what is left.
+        """
+        layers = [layer for layer in self.modules() if isinstance(layer, StyledConv)]
+        table = {layer: layer.prepare(dtype, "const", 1).channels_last(layer.up) for layer in layers}
+        return lambda s: self._painted(s, dtype, resolution, table.__getitem__)
+
+    def _painted(
+        self, s: torch.Tensor, features: torch.dtype, resolution: int | None, prepare: Callable[[StyledConv], Prepared]
+    ) -> torch.Tensor:
         styles = self.style_space.split(s)
-        x = self.const.to(dtype or self.const.dtype).expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        x = self.const.to(features).expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: torch.Tensor | None = None
         for name, block in self.synthesis.items():
             own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}
-            x, image = block(x, image, own, noise)
+            x, image = block(x, image, own, prepare)
             if name == f"b{resolution}":
                 break
         assert image is not None  # there is always a 4 px block

@@ -96,9 +96,13 @@ def downsample(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Ten
     return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), stride=2, taps=taps)
 
 
-def demodulation(weight: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
-    """(B, O) factors that give every output channel of `weight` (O, I, k, k) scaled by `style` (B, I) unit norm."""
-    energy = weight.square().sum(dim=(2, 3))  # (O, I)
+def energy_of(weight: torch.Tensor) -> torch.Tensor:
+    """(O, I): what every input channel adds to the squared norm of every output channel of `weight` (O, I, k, k)."""
+    return weight.square().sum(dim=(2, 3))
+
+
+def demodulation(energy: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
+    """(B, O) factors that give every output channel of a weight, of this `energy_of` (O, I), scaled by `style` (B, I) unit norm."""
     return (style.square() @ energy.t() + DEMODULATION_EPS).rsqrt()
 
 
@@ -126,7 +130,7 @@ def modulated_conv(
 ) -> torch.Tensor:
     """Modulated convolution with one shared weight: (B, I, H, W), (O, I, k, k), (B, I) -> (B, O, H', W')."""
     y = convolve(x * style[:, :, None, None], weight, up)
-    return y * demodulation(weight, style)[:, :, None, None] if demodulate else y
+    return y * demodulation(energy_of(weight), style)[:, :, None, None] if demodulate else y
 
 
 def modulated_conv_reference(

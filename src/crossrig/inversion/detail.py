@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.face3d.parts import EYE, LASHES, MOUTH_INSIDE, TEETH, TONGUE
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import Fragments, interpolate, rasterise
+from crossrig.render.rasterise import Fragments, first_triangles, interpolate, rasterise
 
 _HIDDEN = 0.006  # metres behind the first surface from which a point counts as hidden
 _FLAT = 0.35  # a surface seen this many times more flatly before than after does not pin the sheet
@@ -45,8 +46,8 @@ _NARROW = 0.1  # NDC: over holes narrower than that the sheet may stretch as it 
 _EASE = 15  # rounds in which a stretched part of the sheet becomes even
 _FEATHER = 0.012  # NDC: standard deviation of the soft edge between photograph and generator
 _SEAM = 0.25  # NDC: how far into what the generator shows its colours are matched with those around
-_WINDOW = 0.08  # NDC: standard deviation of the window in which change and photograph are compared
-_SAME = 0.06  # differences of colour in [-1, 1] below which the photograph has no edge
+WINDOW = 0.08  # NDC: standard deviation of the window in which change and photograph are compared
+SAME = 0.06  # differences of colour in [-1, 1] below which the photograph has no edge
 SMOOTH = 160  # px: motion and change are smooth, larger pictures get them enlarged
 ROUGH = 80  # px: enough of them for a picture that is seen for a moment
 
@@ -126,13 +127,27 @@ def backdrop_of(photograph: Tensor, person: Tensor) -> Tensor:
 
 @torch.no_grad()
 def compose(
-    photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion, backdrop: Tensor | None = None, largest: int = SMOOTH
+    photograph: Tensor, person: Tensor, moved: Tensor, edited: Tensor, motion: Motion, backdrop: Tensor | None = None
 ) -> Tensor:
     """The edited photograph, from it, G(s_moved) and G(s'), all (1, 3, H, W): see the head of this file.
 
-    `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. At the seam, what
-    the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `backdrop`: `backdrop_of` the first two,
-    for those who compose often. `largest`: px at which what light and skin have changed is found; colours at the seam, at twice as many.
+    `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. `backdrop`:
+    `backdrop_of` the first two, for those who compose often. (`relight` does quickly what comes last here.)
+    """
+    seen, follows = carry_head(photograph, person, moved, motion, backdrop)
+    if moved is edited:
+        return seen
+    return seen + _with_edges_of(seen, edited - moved, SMOOTH) * follows
+
+
+@torch.no_grad()
+def carry_head(
+    photograph: Tensor, person: Tensor, moved: Tensor, motion: Motion, backdrop: Tensor | None = None, largest: int = SMOOTH
+) -> tuple[Tensor, Tensor]:
+    """`compose` but for what light and skin have changed: the photograph (1, 3, H, W) after the motion, and where it shows the person then.
+
+    At the seam, what the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `largest`: twice as
+    many px are those at which these colours are found.
     """
     size = photograph.shape[-1]
     follows = carry(person, motion)
@@ -146,10 +161,7 @@ def compose(
         away = _extend(_resize(seen - moved, side) * firm, firm) * _fading(firm, 0.0, _SEAM)
         seam = _resize(away, size) * (1.0 - motion.inside)
         seen = torch.lerp(moved + seam, seen, kept)
-    seen = torch.lerp(seen, backdrop_of(photograph, person) if backdrop is None else backdrop, still)
-    if moved is edited:
-        return seen
-    return seen + _with_edges_of(seen, edited - moved, largest) * follows
+    return torch.lerp(seen, backdrop_of(photograph, person) if backdrop is None else backdrop, still), follows
 
 
 @dataclass(frozen=True)
@@ -157,16 +169,20 @@ class _Mesh:
     """What does not depend on the parameters."""
 
     faces: Tensor  # (F,3), without lashes
+    earless: Tensor  # (E,3): those that are no ears
     ears: Tensor  # (F,) bool: triangles of the ears
     inner: Tensor  # (F,) bool: triangles of the parts in _INNER
     follows: Tensor  # (V,): how much of a turn of the head a vertex takes part in
+    firm: Tensor  # (N,): vertices that take part in nearly all of it
 
     @classmethod
     def of(cls, model: FaceModel) -> _Mesh:
         drawn = model.face_part != LASHES
         faces, part = model.faces[drawn], model.face_part[drawn]
         ears = torch.isin(faces, model.regions["ears"].to(faces)).any(1)
-        return cls(faces, ears, torch.isin(part, torch.tensor(_INNER).to(part)), model.rotation_weight)
+        inner = torch.isin(part, torch.tensor(_INNER).to(part))
+        follows = model.rotation_weight
+        return cls(faces, faces[~ears], ears, inner, follows, (follows > 0.9).nonzero()[:, 0])
 
 
 @dataclass(frozen=True)
@@ -183,10 +199,20 @@ class _View:
     @classmethod
     def of(cls, mesh: _Mesh, world: Tensor, camera: Camera, side: int) -> _View:
         places = camera.project(world)
-        head = rasterise(places, mesh.faces[~mesh.ears], side).triangle >= 0
+        head = first_triangles(places, mesh.earless, side) >= 0
         return cls(mesh, world, places, _facing(mesh, world, camera), rasterise(places, mesh.faces, side), head[:, None].to(world))
 
-    @property
+    @cached_property
+    def outline(self) -> NDArray[np.int32]:
+        """(N, 2): columns and rows along the outline of the head."""
+        return _outline(self.head)
+
+    @cached_property
+    def firm(self) -> NDArray[np.float32]:
+        """(N, 2): NDC of the vertices that follow the head."""
+        return np.asarray(self.places[0, self.mesh.firm, :2].cpu().numpy())
+
+    @cached_property
     def surface(self) -> Tensor:
         """(1, 1, H, W): 1 where anything is seen."""
         return (self.fragments.triangle >= 0)[:, None].to(self.world)
@@ -213,15 +239,16 @@ def _outline_flow(old: _View, new: _View) -> Tensor:
     there to the nearest point of the outline before.
     """
     side = new.head.shape[-1]
-    after, before = (_outline(view.head) for view in (new, old))  # (N,2), (M,2): column and row
+    after, before = new.outline, old.outline
     if not len(after) or not len(before):
         return torch.zeros_like(new.places[..., :2]).sum(1)[..., None, None].expand(-1, -1, side, side)
     follows = new.mesh.follows.to(new.world)
     share = new.interpolate(follows[None, :, None])[0, 0].cpu().numpy()[after[:, 1], after[:, 0]][:, None]  # (N,1)
     start, goal = _centres(after, side), _centres(before, side)  # NDC
-    moved = _flat_motion(*(view.places[0, :, :2][follows > 0.9].cpu().numpy() for view in (new, old)))
+    moved = _flat_motion(new.firm, old.firm)
     guess = start + share * (moved(start) - start)
-    nearest = goal[((guess[:, None] - goal[None]) ** 2).sum(-1).argmin(1)]
+    across, up = (guess[:, None, axis] - goal[:, axis] for axis in (0, 1))  # (N,M)
+    nearest = goal[(across**2 + up**2).argmin(1)]
     away = cv2.GaussianBlur(nearest - start, (1, 0), sigmaX=1e-3, sigmaY=side / 50, borderType=cv2.BORDER_REFLECT)
     seeds = np.ones((side, side), np.uint8)
     seeds[after[:, 1], after[:, 0]] = 0
@@ -287,11 +314,11 @@ def _with_edges_of(photograph: Tensor, change: Tensor, largest: int) -> Tensor:
     size = photograph.shape[-1]
     side = min(size, largest)
     guide, wanted = (F.interpolate(image, (side, side), mode="area") for image in (photograph, change))
-    sigma = _WINDOW * side / 2
+    sigma = WINDOW * side / 2
     mean_guide, mean_wanted = _blur(guide, sigma), _blur(wanted, sigma)
     spread = _products(guide, guide, sigma) - _outer(mean_guide, mean_guide)  # (1,H,W,3,3)
     shared = _products(guide, wanted, sigma) - _outer(mean_guide, mean_wanted)
-    slope = torch.linalg.solve(spread + _SAME**2 * torch.eye(3).to(spread), shared)  # from colour to colour of the change
+    slope = torch.linalg.solve(spread + SAME**2 * torch.eye(3).to(spread), shared)  # from colour to colour of the change
     level = mean_wanted - torch.einsum("bhwij,bihw->bjhw", slope, mean_guide)
     rows = [_resize(_blur(slope[..., i, :].permute(0, 3, 1, 2), sigma), size) for i in range(3)]  # (1,3,H,W) each
     changed = torch.stack([row * photograph[:, i : i + 1] for i, row in enumerate(rows)]).sum(0)

@@ -196,6 +196,7 @@ class Intake:
 
     def _open(self, session: EditSession, info: Info, picture: Picture, history: History, project: Project | None) -> None:
         work = self._work
+        session.warm_up()
         with work.worker.changed:
             work.session = session
             work.found = Subject(info, picture)

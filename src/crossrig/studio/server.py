@@ -102,7 +102,7 @@ def server_config(app: FastAPI) -> uvicorn.Config:
     """How the application is served, wherever that is."""
     return uvicorn.Config(
         app, log_level="warning", ws="websockets-sansio", ws_max_size=1 << 17, server_header=False, timeout_graceful_shutdown=2,
-        access_log=False, proxy_headers=False,
+        access_log=False, proxy_headers=False, ws_per_message_deflate=False,  # pictures are compressed already, and must come quickly
     )  # fmt: skip
 
 
