@@ -114,11 +114,13 @@ def test_a_refused_edit_changes_nothing(session: EditSession) -> None:
 def test_the_model_is_rendered_under_the_edited_parameters(session: EditSession) -> None:
     session.reset()
     straight = session.rendering_of_model(64)
+    draw_later = session.model_drawing(64)
     session.edit({"yaw": 45.0})
     turned = session.rendering_of_model(64)
     assert straight.shape == (64, 64, 3)
     assert (straight[0, 0] == 128).all()  # mid-grey behind the head
     assert np.abs(straight.astype(int) - turned).mean() > 1
+    assert np.array_equal(draw_later(), straight)  # what was set when it was asked for
 
 
 def test_judgement_compares_command_and_reading(session: EditSession) -> None:

@@ -494,22 +494,19 @@ class EditSession:
         scene = self._scene(photograph)
         return compose(photograph, scene.person, moved, edited, scene.head.to(self.edited_params), scene.backdrop)
 
-    def _previewed(self, photograph: Tensor, queue: Callable[[], object]) -> Tensor:
+    def _previewed(self, photograph: Tensor) -> Tensor:
         """As ``_edited``, roughly: one pass of M, a picture of fewer pixels, and on two cores what can go side by side."""
         side, code, move, commands = photograph.shape[-1], self._subject.inversion.s, self.networks.quick_rig.move, self._commands()
         if not self.effort.detail or not commands:
-            queue()
             return photograph if self.effort.detail else _enlarge(self._paint_quickly(move(code, commands)), side)
         moving = {name: command for name, command in commands.items() if name in MOVING}
         others = {name: command for name, command in commands.items() if name not in MOVING}
         carried = self._carried
         if carried is not None and carried.fits(moving):
-            queue()
             painted = self._paint_quickly(move(carried.code, others)) if others else carried.painted
         else:
             scene = self._scene(photograph, quick=True)
             motion = beside(scene.head.to, self.edited_params)
-            queue()
             # What moves things comes first in EDIT_ORDER, so the others go on from there.
             halfway = move(code, moving)
             # Both in one go, which takes a quarter less time than one after the other.
@@ -547,12 +544,9 @@ class EditSession:
 
     @torch.inference_mode()  # a few per cent less for each of some thousand small operations
     @alone()
-    def preview_crop(self, queue: Callable[[], object] = lambda: None) -> Pixels:
-        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly.
-
-        ``queue`` is called when all is under way that goes on beside (`side.py`): what it adds there is done meanwhile.
-        """
-        return to_pixels(self._previewed(self._subject.target, queue))
+    def preview_crop(self) -> Pixels:
+        """The edited head as fast as it can be had, (R, R, 3) uint8: one pass of M, and everything that is smooth found roughly."""
+        return to_pixels(self._previewed(self._subject.target))
 
     def warm_up(self) -> None:
         """Make a preview that nobody sees, so that the first is as quick as all others: tables and compiled loops are there then."""
@@ -575,10 +569,19 @@ class EditSession:
     @torch.no_grad()
     def rendering_of_model(self, size: int = 192, smooth: bool = True) -> Pixels:
         """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, in half the time."""
-        # Quickly, one core is as fast as two, and whoever shows the preview before it needs the other.
-        with nullcontext() if smooth else alone():
-            rendered = render_face(self.networks.model, self.edited_params, size, supersample=2 if smooth else 1)
-            return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
+        return self.model_drawing(size, smooth)()
+
+    def model_drawing(self, size: int, smooth: bool = True) -> Callable[[], Pixels]:
+        """`rendering_of_model` of what is set now, to be drawn whenever and on any thread."""
+        model, params = self.networks.model, self.edited_params
+
+        def draw() -> Pixels:
+            # Quickly, one core is as fast as two, and whoever shows the preview before it needs the other.
+            with nullcontext() if smooth else alone():
+                rendered = render_face(model, params, size, supersample=2 if smooth else 1)
+                return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
+
+        return draw
 
     # -- the judge --------------------------------------------------------------------------------------------------
 

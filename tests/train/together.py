@@ -75,7 +75,7 @@ def train_encoder(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
 
 def train_reconstruction(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
     config = reconstruction.ReconstructionTraining(
-        outdir=outdir, network=TINY, kimg=0.8, batch=16, lr=1e-4, held_out=16, precision="float32"
+        outdir=outdir, network=TINY, kimg=0.8, batch=16, lr=4e-6, held_out=16, precision="float32"
     )  # fmt: skip
     reconstruction.train(config, material["blobs"], material["model"])
 

@@ -249,7 +249,7 @@ class Generator(nn.Module):
         if resolution is not None and f"b{resolution}" not in self.synthesis:
             raise ValueError(f"no block ends at {resolution} px; there are {', '.join(self.synthesis)}")
         features = dtype or self.const.dtype
-        return self._painted(s, features, resolution, lambda conv: conv.prepare(features, noise, len(s)))
+        return self._painted(s, features, resolution, lambda conv: conv.prepare(features, noise, s.shape[0]))
 
     @torch.no_grad()
     def frozen(self, dtype: torch.dtype, resolution: int) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from crossrig.session import Pixels
 from crossrig.side import beside
 from crossrig.studio.outlets import Outlet, Outlets
 from crossrig.studio.pictures import THUMB, fitted, to_jpeg
@@ -44,6 +43,8 @@ class Drawing:
         self._outlets = outlets
         self._drawn = _Drawn()
         self._thumbs: dict[int, bytes] = {}
+        self._model: Future[None] | None = None
+        """The quick picture of the 3D face that is being drawn."""
         self.answers = 0
         """Number of the `SetControls` of the latest page that was the last to be seen."""
 
@@ -101,17 +102,15 @@ class Drawing:
             return self._frame("result")
 
     def _draw_preview(self) -> None:
-        """The head and, beside it, the 3D face."""
+        """The head, for which the hand waits, and then the 3D face, beside what comes next: both at once want the interpreter."""
 
         def mark(drawn: _Drawn, revision: int) -> None:
             drawn.preview = drawn.model_quick = revision
 
         frame, session = self._begin_drawing(mark), self._work.session
-        models: list[Future[Pixels]] = []
-        head = session.preview_crop(lambda: models.append(beside(session.rendering_of_model, MODEL_QUICK, smooth=False)))
-        self._outlets.show(replace(frame, refined=False), to_jpeg(head))
-        for model in models:
-            self._outlets.show(replace(frame, kind="model", refined=False), to_jpeg(model.result()))
+        self._outlets.show(replace(frame, refined=False), to_jpeg(session.preview_crop()))
+        draw = session.model_drawing(MODEL_QUICK, smooth=False)
+        self._model = beside(lambda: self._outlets.show(replace(frame, kind="model", refined=False), to_jpeg(draw())))
 
     def _draw_refined(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "refined", revision))
@@ -133,6 +132,9 @@ class Drawing:
         self._show_model(frame, MODEL_SIZE, refined=True)
 
     def _show_model(self, frame: Frame, size: int, refined: bool) -> None:
+        if self._model is not None:
+            self._model.result()  # an older picture must not come later
+            self._model = None
         picture = to_jpeg(self._work.session.rendering_of_model(size, smooth=refined))
         self._outlets.show(replace(frame, kind="model", refined=refined), picture)
 
