@@ -39,7 +39,7 @@ from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.precision import feature_dtype
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.detail import ROUGH, SMOOTH, MovingHead, backdrop_of, carry_head, compose
+from crossrig.inversion.detail import ROUGH, SMOOTH, CarriedHead, MovingHead, backdrop_of, carry_head, compose
 from crossrig.inversion.encoder import Encoder, load_encoder
 from crossrig.inversion.matte import matte
 from crossrig.inversion.optimise import Inversion, invert
@@ -195,6 +195,10 @@ class _Scene:
     head: MovingHead
     person: Tensor  # (1, 1, side, side)
     backdrop: Tensor  # (1, 3, side, side)
+
+    def carried(self, photograph: Tensor, params: FaceParams) -> CarriedHead:
+        """The photograph (1, 3, side, side), roughly, when the head has moved to other parameters."""
+        return carry_head(photograph, self.person, self.head.to(params), ROUGH)
 
 
 @dataclass(frozen=True)
@@ -506,15 +510,16 @@ class EditSession:
             painted = self._paint_quickly(move(carried.code, others)) if others else carried.painted
         else:
             scene = self._scene(photograph, quick=True)
-            motion = beside(scene.head.to, self.edited_params)
+            head = beside(scene.carried, photograph, self.edited_params)
             # What moves things comes first in EDIT_ORDER, so the others go on from there.
             halfway = move(code, moving)
             # Both in one go, which takes a quarter less time than one after the other.
             pictures = self._paint_quickly(torch.cat([move(halfway, others), halfway]) if others else halfway)
             painted, before = pictures[:1], pictures[-1:]
             moved = _enlarge(before, side, quick=True)
-            seen, follows = carry_head(photograph, scene.person, moved, motion.result(), scene.backdrop, ROUGH)
-            self._carried = carried = _Carried(moving, halfway, before, seen, follows)
+            photographed = head.result()
+            seen = photographed.filled(moved, scene.backdrop)
+            self._carried = carried = _Carried(moving, halfway, before, seen, photographed.follows)
         return relit(carried.seen, painted - carried.painted, carried.follows, ROUGH) if others else carried.seen
 
     def _scene(self, photograph: Tensor, quick: bool = False) -> _Scene:

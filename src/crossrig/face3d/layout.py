@@ -131,12 +131,12 @@ def _nose_seeds(surface: Floats, profile: Floats, inner: Floats, lip_top: float)
         for index, share in enumerate((0, 0.34, 0.67, 1))
     }
     # The corner between nose and upper lip: the point furthest behind the line from the tip to the lip.
-    below = nose[(nose[:, 1] < tip[1]) & (nose[:, 2] > 0)]  # the profile goes all around the head
+    below = nose[nose[:, 1] < tip[1]]
     lip = _front(profile, 0.0, lip_top)
     line = (lip - tip)[1:] / np.linalg.norm((lip - tip)[1:])
     behind = (below[:, 1] - tip[1]) * line[1] - (below[:, 2] - tip[2]) * line[0]
     base = below[np.abs(behind).argmax()]
-    seeds["nose_base_2"] = base * (0.0, 1.0, 1.0)  # the profile is a few millimetres wide
+    seeds["nose_base_2"] = base
     seeds["nose_base_1"] = _front(surface, 0.50 * inner[0], base[1] + 0.002)
     seeds["nose_base_0"] = _front(surface, 0.96 * inner[0], base[1] + 0.005)
     return seeds

@@ -134,34 +134,60 @@ def compose(
     `person` (1, 1, H, W), 1 where the photograph shows the person (`inversion.matte`): only the person moves and is lit. `backdrop`:
     `backdrop_of` the first two, for those who compose often. (`relight` does quickly what comes last here.)
     """
-    seen, follows = carry_head(photograph, person, moved, motion, backdrop)
+    carried = carry_head(photograph, person, motion)
+    seen = carried.filled(moved, backdrop_of(photograph, person) if backdrop is None else backdrop)
     if moved is edited:
         return seen
-    return seen + _with_edges_of(seen, edited - moved, SMOOTH) * follows
+    return seen + _with_edges_of(seen, edited - moved, SMOOTH) * carried.follows
+
+
+@dataclass(frozen=True)
+class CarriedHead:
+    """The photograph after a motion, and where something else must fill it."""
+
+    photograph: Tensor
+    """(1, 3, H, W)"""
+    follows: Tensor
+    """(1, 1, H, W): where it shows the person."""
+    uncovered: Tensor
+    """(1, 1, H, W): where the backdrop comes into view."""
+    gaps: _Gaps | None
+    """Where the head shows what the photograph does not; None: nowhere."""
+
+    def filled(self, moved: Tensor, backdrop: Tensor) -> Tensor:
+        """(1, 3, H, W), by G(s_moved) and the backdrop. At the seam, what the generator alone shows takes the photograph's colours, but for
+        the inside of mouth and eyes."""
+        seen, gaps = self.photograph, self.gaps
+        if gaps is not None:
+            away = _extend(_resize(seen - moved, gaps.firm.shape[-1]) * gaps.firm, gaps.firm) * gaps.near
+            seam = _resize(away, seen.shape[-1]) * (1.0 - gaps.inside)
+            seen = torch.lerp(moved + seam, seen, gaps.kept)
+        return torch.lerp(seen, backdrop, self.uncovered)
+
+
+@dataclass(frozen=True)
+class _Gaps:
+    """Parts of a head that a photograph does not show, and where the colours around them are found."""
+
+    kept: Tensor  # (1, 1, H, W): 0 in the gaps
+    inside: Tensor  # (1, 1, H, W), as in Motion
+    firm: Tensor  # (1, 1, h, w): 1 outside
+    near: Tensor  # (1, 1, h, w): 1 where they begin, 0 far within
 
 
 @torch.no_grad()
-def carry_head(
-    photograph: Tensor, person: Tensor, moved: Tensor, motion: Motion, backdrop: Tensor | None = None, largest: int = SMOOTH
-) -> tuple[Tensor, Tensor]:
-    """`compose` but for what light and skin have changed: the photograph (1, 3, H, W) after the motion, and where it shows the person then.
-
-    At the seam, what the generator alone shows takes the photograph's colours, but for the inside of mouth and eyes. `largest`: twice as
-    many px are those at which these colours are found.
-    """
+def carry_head(photograph: Tensor, person: Tensor, motion: Motion, largest: int = SMOOTH) -> CarriedHead:
+    """What of `compose` needs no generator. `largest`: twice as many px are those at which colours at the seam are found."""
     size = photograph.shape[-1]
     follows = carry(person, motion)
     seen = carry(photograph, motion)
-    still = (motion.flow.square().sum(1, keepdim=True).sqrt() * size / 2).clamp(max=1.0) * (1.0 - follows)
+    uncovered = (motion.flow.square().sum(1, keepdim=True).sqrt() * size / 2).clamp(max=1.0) * (1.0 - follows)
     kept = torch.maximum(_shrink(motion.kept, 1), (follows < 0.1).to(follows))
-    if bool((kept < 1).any()):
-        kept = _blur(kept, _FEATHER * size / 2)
-        side = min(size, 2 * largest)
-        firm = (_resize(kept, side) > 0.9).to(kept)
-        away = _extend(_resize(seen - moved, side) * firm, firm) * _fading(firm, 0.0, _SEAM)
-        seam = _resize(away, size) * (1.0 - motion.inside)
-        seen = torch.lerp(moved + seam, seen, kept)
-    return torch.lerp(seen, backdrop_of(photograph, person) if backdrop is None else backdrop, still), follows
+    if not bool((kept < 1).any()):
+        return CarriedHead(seen, follows, uncovered, None)
+    kept = _blur(kept, _FEATHER * size / 2)
+    firm = (_resize(kept, min(size, 2 * largest)) > 0.9).to(kept)
+    return CarriedHead(seen, follows, uncovered, _Gaps(kept, motion.inside, firm, _fading(firm, 0.0, _SEAM)))
 
 
 @dataclass(frozen=True)
