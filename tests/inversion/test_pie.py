@@ -47,6 +47,7 @@ def misread(view: RigView, found: Inversion, seen: FaceParams) -> float:
     return float(torch.stack([gap.mean() for gap in view.distance(view.read(found.s), seen).values()]).mean())
 
 
+@pytest.mark.usefixtures("exact")
 def test_it_comes_nearer_and_goes_through_w(
     tiny_generator: Generator, small_perceptual: PerceptualDistance, view: RigView, picture: torch.Tensor, people: FaceParams
 ) -> None:
@@ -170,6 +171,7 @@ def test_the_edited_picture_is_compared_with_the_person(
     assert gaps[1] < 0.9 * gaps[0]
 
 
+@pytest.mark.usefixtures("exact")
 def test_it_is_repeatable_and_every_attribute_is_edited_in_turn(
     tiny_generator: Generator, small_perceptual: PerceptualDistance, view: RigView, picture: torch.Tensor, people: FaceParams
 ) -> None:
