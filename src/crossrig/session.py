@@ -556,8 +556,10 @@ class EditSession:
     def warm_up(self) -> None:
         """Make a preview that nobody sees, so that the first is as quick as all others: tables and compiled loops are there then."""
         values, self._values = self._values, {"yaw": 10.0, "light.strength": 1.1}  # something that moves, and something that does not
-        self.preview_crop()
-        self._values = values
+        try:
+            self.preview_crop()
+        finally:
+            self._values = values
 
     def generated_crop(self) -> Pixels:
         """The edited head as the generator makes it, (R, R, 3) uint8."""

@@ -150,6 +150,12 @@ def test_a_painter_may_stop_early(tiny_generator: Generator, people: FaceParams)
     assert not torch.equal(whole, early)
 
 
+def test_a_size_that_the_generator_does_not_know_is_refused(folder: Path, tmp_path: Path, tiny_model: FaceModel) -> None:
+    config = replace(manipulation_settings(folder, tmp_path / "m", 1), image_size=24)
+    with pytest.raises(UserError, match="no picture of 24 px"):
+        manipulation.train(config, model=tiny_model)
+
+
 def test_commands_are_typical_and_partly_single_sliders(people: FaceParams) -> None:
     command = manipulation.sample_commands("expression", people, torch.Generator().manual_seed(1))
     used = (command != 0).sum(1)

@@ -47,7 +47,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         cells = [[_cell(figures.get(f"{prefix}{figure}.{name}.{method}")) for name in names] for method in rows]
         return _table(["", *names], [[method, *row] for method, row in zip(rows, cells, strict=True)])
 
-    yardsticks = [] if prefix else [RENDERED] * (f"leak.mean.{RENDERED}" in figures)
+    yardsticks = [RENDERED] if not prefix and f"leak.mean.{RENDERED}" in figures else []
     whole = ["yaw_error_deg", "yaw_change_error_deg", "leak.mean"]
     if not prefix:
         whole += ["disentanglement_score", "frechet", "milliseconds"]

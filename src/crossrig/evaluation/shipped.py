@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -108,12 +108,11 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     editors |= {name: rig_editor(other) for name, other in extra.items()}
     inverted = _inverted(request, instruments, rig, tell)
     evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell, request.people)
-    if request.rendered:
-        evaluation.figures.update(
-            rerendered_figures(
-                instruments, request.rendered, request.people.portraits, request.sizes.draws, partial(tell, "rendering people anew")
-            )
+    if request.rendered and not model.imported:  # our people have our parameters
+        rendered = rerendered_figures(
+            instruments, request.rendered, request.people.portraits, request.sizes.draws, partial(tell, "rendering people anew")
         )
+        evaluation = replace(evaluation, figures={**evaluation.figures, **rendered})
     method = OURS if OURS in editors else next(iter(editors))
     figures: dict[str, ControlFigure] = {}
     if request.controls:

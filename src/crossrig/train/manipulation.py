@@ -191,6 +191,8 @@ def train(
     if config.image_batch or (pairs is None and config.paired_people):
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
         network.space.check(model.space, "reconstruction network")
+    if config.image_size and f"b{config.image_size}" not in generator.synthesis:
+        raise UserError(f"The generator knows no picture of {config.image_size} px: give --image-size a power of two up to its resolution.")
     dtype = processes.of_first(lambda: feature_dtype(config.precision))
     wanted = pairs is None and config.paired_people and config.paired_weight
     if wanted and network is not None and checkpoint.load_header(config.generator).get("code_size") == CODE_SIZE:
