@@ -30,6 +30,7 @@ from crossrig.gan.ops import (
     upsample,
 )
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer, StyleSpace
+from crossrig.traced import Traced
 
 NoiseMode = Literal["const", "random", "none"]
 
@@ -255,11 +256,11 @@ class Generator(nn.Module):
     def frozen(self, dtype: torch.dtype, resolution: int) -> Callable[[torch.Tensor], torch.Tensor]:
         """`synthesise` with constant noise and these, for the weights as they are now and without gradients; each layer prepared once.
 
-        For a few codes at a time, preparing takes longer than what is left.
+        For a few codes at a time, preparing takes longer than what is left; and Python's part of the rest is recorded (`traced`).
         """
         layers = [layer for layer in self.modules() if isinstance(layer, StyledConv)]
         table = {layer: layer.prepare(dtype, "const", 1).channels_last(layer.up) for layer in layers}
-        return lambda s: self._painted(s, dtype, resolution, table.__getitem__)
+        return Traced(lambda s: self._painted(s, dtype, resolution, table.__getitem__))
 
     def _painted(
         self, s: torch.Tensor, features: torch.dtype, resolution: int | None, prepare: Callable[[StyledConv], Prepared]

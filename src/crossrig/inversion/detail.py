@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import cv2
 import numpy as np
@@ -32,8 +32,8 @@ from torch import Tensor
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.face3d.parts import EYE, LASHES, MOUTH_INSIDE, TEETH, TONGUE
+from crossrig.inversion.surface import Surface, trace_back
 from crossrig.render.camera import Camera
-from crossrig.render.rasterise import Fragments, first_triangles, interpolate, rasterise
 
 _HIDDEN = 0.006  # metres behind the first surface from which a point counts as hidden
 _FLAT = 0.35  # a surface seen this many times more flatly before than after does not pin the sheet
@@ -94,22 +94,19 @@ class MovingHead:
             still = world.new_zeros(1, 2, self.size, self.size)
             return Motion(still, torch.ones_like(still[:, :1]), torch.zeros_like(still[:, :1]))
         new = self._look(world)
-        own = _pixel_places(side).to(world)  # (1,2,H,W)
-        seen = new.interpolate(old.places)  # (1,3,H,W)
-        flow = (seen[:, :2] - own) * new.surface
-        behind = seen[:, 2:3] - F.grid_sample(old.depth, _as_grid(own + flow), mode="nearest", padding_mode="border", align_corners=False)
-        flatter = new.of_faces(old.facing) < _FLAT * new.of_faces(new.facing)
-        visible = new.surface * (behind < _HIDDEN) * ~flatter
+        traced = trace_back(new.surface, old.surface, self._camera.distance, _HIDDEN, _FLAT)
+        flow, visible = (torch.from_numpy(part).to(world)[None] for part in traced)  # (1,2,H,W), (1,H,W)
+        visible = visible[:, None]
         beside = 1.0 - new.head
         flow = torch.where(beside > 0, _outline_flow(old, new) * _fading(new.head, _HAIR, _REACH), flow)
         # Ears fold too finely to pin anything.
-        ears = new.of_faces(self._mesh.ears.to(world)) * new.surface
+        ears = new.of_faces(self._mesh.ears)
         flow = _stretch(flow, torch.maximum(_shrink(visible * (1.0 - ears), 1), beside)) * _frame(side).to(flow)
-        hidden = new.of_faces(self._mesh.inner.to(world)) * new.surface * (1.0 - visible)
-        firm = ((_area(own + flow) - _THIN / 2) / (_THIN / 2)).clamp(0, 1)
+        hidden = new.of_faces(self._mesh.inner) * (1.0 - visible)
+        firm = ((_area(_pixel_places(side).to(world) + flow) - _THIN / 2) / (_THIN / 2)).clamp(0, 1)
         inside = 1.0 - _without_narrow_holes(1.0 - hidden, 1)
         kept = torch.minimum(1.0 - inside, _without_narrow_holes(firm, round(_NARROW * side / 4)))
-        return Motion(*(_resize(part, self.size) for part in (flow, kept, inside)))
+        return Motion(*(resized(part, self.size) for part in (flow, kept, inside)))
 
 
 def carry(picture: Tensor, motion: Motion) -> Tensor:
@@ -159,8 +156,8 @@ class CarriedHead:
         the inside of mouth and eyes."""
         seen, gaps = self.photograph, self.gaps
         if gaps is not None:
-            away = _extend(_resize(seen - moved, gaps.firm.shape[-1]) * gaps.firm, gaps.firm) * gaps.near
-            seam = _resize(away, seen.shape[-1]) * (1.0 - gaps.inside)
+            away = _extend(resized(seen - moved, gaps.firm.shape[-1]) * gaps.firm, gaps.firm) * gaps.near
+            seam = resized(away, seen.shape[-1]) * (1.0 - gaps.inside)
             seen = torch.lerp(moved + seam, seen, gaps.kept)
         return torch.lerp(seen, backdrop, self.uncovered)
 
@@ -179,14 +176,14 @@ class _Gaps:
 def carry_head(photograph: Tensor, person: Tensor, motion: Motion, largest: int = SMOOTH) -> CarriedHead:
     """What of `compose` needs no generator. `largest`: twice as many px are those at which colours at the seam are found."""
     size = photograph.shape[-1]
-    follows = carry(person, motion)
-    seen = carry(photograph, motion)
+    both = carry(torch.cat([photograph, person], dim=1), motion)
+    seen, follows = both[:, :3], both[:, 3:]
     uncovered = (motion.flow.square().sum(1, keepdim=True).sqrt() * size / 2).clamp(max=1.0) * (1.0 - follows)
     kept = torch.maximum(_shrink(motion.kept, 1), (follows < 0.1).to(follows))
     if not bool((kept < 1).any()):
         return CarriedHead(seen, follows, uncovered, None)
     kept = _blur(kept, _FEATHER * size / 2)
-    firm = (_resize(kept, min(size, 2 * largest)) > 0.9).to(kept)
+    firm = (resized(kept, min(size, 2 * largest)) > 0.9).to(kept)
     return CarriedHead(seen, follows, uncovered, _Gaps(kept, motion.inside, firm, _fading(firm, 0.0, _SEAM)))
 
 
@@ -194,21 +191,20 @@ def carry_head(photograph: Tensor, person: Tensor, motion: Motion, largest: int 
 class _Mesh:
     """What does not depend on the parameters."""
 
-    faces: Tensor  # (F,3), without lashes
-    earless: Tensor  # (E,3): those that are no ears
-    ears: Tensor  # (F,) bool: triangles of the ears
-    inner: Tensor  # (F,) bool: triangles of the parts in _INNER
-    follows: Tensor  # (V,): how much of a turn of the head a vertex takes part in
-    firm: Tensor  # (N,): vertices that take part in nearly all of it
+    faces: NDArray[np.int32]  # (F,3), without lashes
+    earless: NDArray[np.int32]  # (E,3): those that are no ears
+    ears: NDArray[np.bool_]  # (F,): triangles of the ears
+    inner: NDArray[np.bool_]  # (F,): triangles of the parts in _INNER
+    follows: NDArray[np.float32]  # (V,): how much of a turn of the head a vertex takes part in
+    firm: NDArray[np.int64]  # (N,): vertices that take part in nearly all of it
 
     @classmethod
     def of(cls, model: FaceModel) -> _Mesh:
-        drawn = model.face_part != LASHES
-        faces, part = model.faces[drawn], model.face_part[drawn]
-        ears = torch.isin(faces, model.regions["ears"].to(faces)).any(1)
-        inner = torch.isin(part, torch.tensor(_INNER).to(part))
-        follows = model.rotation_weight
-        return cls(faces, faces[~ears], ears, inner, follows, (follows > 0.9).nonzero()[:, 0])
+        part = model.face_part.cpu().numpy()
+        faces = model.faces.to(torch.int32).cpu().numpy()[part != LASHES]
+        ears = np.asarray(np.isin(faces, model.regions["ears"].cpu().numpy()).any(1))
+        follows = model.rotation_weight.cpu().numpy()
+        return cls(faces, faces[~ears], ears, np.isin(part[part != LASHES], _INNER), follows, np.nonzero(follows > 0.9)[0])
 
 
 @dataclass(frozen=True)
@@ -217,16 +213,14 @@ class _View:
 
     mesh: _Mesh
     world: Tensor  # (1,V,3): metres
-    places: Tensor  # (1,V,3): NDC x and y of every vertex, and its depth in metres
-    facing: Tensor  # (F,): cosine between a triangle's normal and the line to the camera, at least 0
-    fragments: Fragments
+    surface: Surface
     head: Tensor  # (1,1,H,W): 1 where anything but ears is seen; they come and go behind hair and would drag it along
 
     @classmethod
     def of(cls, mesh: _Mesh, world: Tensor, camera: Camera, side: int) -> _View:
-        places = camera.project(world)
-        head = first_triangles(places, mesh.earless, side) >= 0
-        return cls(mesh, world, places, _facing(mesh, world, camera), rasterise(places, mesh.faces, side), head[:, None].to(world))
+        bare, places = (np.ascontiguousarray(points[0].cpu().numpy(), np.float32) for points in (world, camera.project(world)))
+        head = Surface.of(mesh.earless, bare, places, side).triangle >= 0
+        return cls(mesh, world, Surface.of(mesh.faces, bare, places, side), torch.from_numpy(head)[None, None].to(world))
 
     @cached_property
     def outline(self) -> NDArray[np.int32]:
@@ -236,26 +230,12 @@ class _View:
     @cached_property
     def firm(self) -> NDArray[np.float32]:
         """(N, 2): NDC of the vertices that follow the head."""
-        return np.asarray(self.places[0, self.mesh.firm, :2].cpu().numpy())
+        return self.surface.places[self.mesh.firm, :2]
 
-    @cached_property
-    def surface(self) -> Tensor:
-        """(1, 1, H, W): 1 where anything is seen."""
-        return (self.fragments.triangle >= 0)[:, None].to(self.world)
-
-    @property
-    def depth(self) -> Tensor:
-        """(1, 1, H, W): metres to what is seen; far away where nothing is."""
-        depth = self.fragments.depth
-        return torch.where(depth.isfinite(), depth, depth.new_full((), 1e3))[:, None]
-
-    def of_faces(self, values: Tensor) -> Tensor:
-        """(1, 1, H, W): values of triangles (F,) where they are seen; means nothing where none is."""
-        return values[self.fragments.triangle.clamp(min=0)][:, None]
-
-    def interpolate(self, values: Tensor) -> Tensor:
-        """Values of the vertices (1, V, C) where they are seen: (1, C, H, W)."""
-        return interpolate(self.fragments, self.mesh.faces, values).permute(0, 3, 1, 2)
+    def of_faces(self, chosen: NDArray[np.bool_]) -> Tensor:
+        """(1, 1, H, W): 1 where one of the chosen triangles (F,) is seen."""
+        triangle = self.surface.triangle
+        return torch.from_numpy(chosen[triangle] & (triangle >= 0))[None, None].to(self.world)
 
 
 def _outline_flow(old: _View, new: _View) -> Tensor:
@@ -267,9 +247,8 @@ def _outline_flow(old: _View, new: _View) -> Tensor:
     side = new.head.shape[-1]
     after, before = new.outline, old.outline
     if not len(after) or not len(before):
-        return torch.zeros_like(new.places[..., :2]).sum(1)[..., None, None].expand(-1, -1, side, side)
-    follows = new.mesh.follows.to(new.world)
-    share = new.interpolate(follows[None, :, None])[0, 0].cpu().numpy()[after[:, 1], after[:, 0]][:, None]  # (N,1)
+        return new.world.new_zeros(1, 2, side, side)
+    share = new.surface.at(new.mesh.follows)[after[:, 1], after[:, 0]][:, None]  # (N,1)
     start, goal = _centres(after, side), _centres(before, side)  # NDC
     moved = _flat_motion(new.firm, old.firm)
     guess = start + share * (moved(start) - start)
@@ -281,7 +260,7 @@ def _outline_flow(old: _View, new: _View) -> Tensor:
     _, label = cv2.distanceTransformWithLabels(seeds, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
     of_label = np.zeros((int(label.max()) + 1, 2), np.float32)
     of_label[label[after[:, 1], after[:, 0]]] = away
-    flow = torch.from_numpy(of_label[label]).permute(2, 0, 1)[None].to(new.places)
+    flow = torch.from_numpy(of_label[label]).permute(2, 0, 1)[None].to(new.world)
     return _blur(flow, side / 60)
 
 
@@ -320,7 +299,7 @@ def _stretch(flow: Tensor, pinned: Tensor) -> Tensor:
     held, loose = half, F.interpolate(free.to(flow), (side, side), mode="area")
     for _ in range(_EASE):
         half = torch.lerp(held, _blur(half, side / 40), loose)
-    return torch.where(free, _resize(half, flow.shape[-1]), flow)
+    return torch.where(free, resized(half, flow.shape[-1]), flow)
 
 
 def _area(places: Tensor) -> Tensor:
@@ -346,9 +325,9 @@ def _with_edges_of(photograph: Tensor, change: Tensor, largest: int) -> Tensor:
     shared = _products(guide, wanted, sigma) - _outer(mean_guide, mean_wanted)
     slope = torch.linalg.solve(spread + SAME**2 * torch.eye(3).to(spread), shared)  # from colour to colour of the change
     level = mean_wanted - torch.einsum("bhwij,bihw->bjhw", slope, mean_guide)
-    rows = [_resize(_blur(slope[..., i, :].permute(0, 3, 1, 2), sigma), size) for i in range(3)]  # (1,3,H,W) each
+    rows = [resized(_blur(slope[..., i, :].permute(0, 3, 1, 2), sigma), size) for i in range(3)]  # (1,3,H,W) each
     changed = torch.stack([row * photograph[:, i : i + 1] for i, row in enumerate(rows)]).sum(0)
-    return changed + _resize(_blur(level, sigma), size)
+    return changed + resized(_blur(level, sigma), size)
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
@@ -361,11 +340,14 @@ def _products(a: Tensor, b: Tensor, sigma: float) -> Tensor:
     return torch.stack([_blur(a[:, i : i + 1] * b, sigma) for i in range(3)], dim=1).permute(0, 3, 4, 1, 2)
 
 
-def _resize(image: Tensor, size: int) -> Tensor:
-    """Smooth values (1, C, H, W) at size x size pixels."""
+def resized(image: Tensor, size: int) -> Tensor:
+    """Smooth values (1, C, H, W) at size x size pixels, bilinear. No gradients."""
     if image.shape[-1] == size:
         return image
-    return F.interpolate(image, (size, size), mode="bilinear", align_corners=False)
+    planes = image[0].cpu().numpy()
+    # eight times as fast as torch's
+    larger = np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR) for plane in planes])
+    return torch.from_numpy(larger)[None].to(image)
 
 
 def _blur(picture: Tensor, sigma: float) -> Tensor:
@@ -375,16 +357,9 @@ def _blur(picture: Tensor, sigma: float) -> Tensor:
     return torch.from_numpy(blurred.reshape(channels.shape)).permute(2, 0, 1)[None].to(picture)
 
 
-def _facing(mesh: _Mesh, world: Tensor, camera: Camera) -> Tensor:
-    """(F,): cosine between a triangle's normal and the line to the camera, at least 0."""
-    a, b, c = (world[0, mesh.faces[:, corner]] for corner in range(3))
-    to_camera = torch.tensor([0.0, 0.0, camera.distance]).to(world) - a
-    normal = torch.linalg.cross(b - a, c - a)
-    return F.cosine_similarity(normal, to_camera, dim=-1).clamp(min=0.0)
-
-
+@cache
 def _pixel_places(size: int) -> Tensor:
-    """(1, 2, H, W): NDC x and y of the pixel centres."""
+    """(1, 2, H, W): NDC x and y of the pixel centres. Not to be changed."""
     step = (2 * torch.arange(size) + 1) / size - 1
     return torch.stack([step[None, :].expand(size, size), -step[:, None].expand(size, size)])[None]
 
@@ -417,8 +392,9 @@ def _fading(mask: Tensor, near: float, reach: float) -> Tensor:
     return torch.from_numpy(0.5 + 0.5 * np.cos(np.pi * beyond)).to(mask)[None, None]
 
 
+@cache
 def _frame(side: int) -> Tensor:
-    """(1, 1, H, W): 1 inside, falling to 0 at the border of the picture, where what is around it begins."""
+    """(1, 1, H, W): 1 inside, falling to 0 at the border of the picture, where what is around it begins. Not to be changed."""
     edge = (1.0 - _pixel_places(side).abs().amax(1, keepdim=True)) / _BORDER
     return 0.5 - 0.5 * torch.cos(math.pi * edge.clamp(max=1.0))
 

@@ -14,19 +14,20 @@ from torch import Tensor, nn
 
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.manipulation import EDIT_ORDER, Manipulator, Rig
+from crossrig.traced import Traced
 
 
 class StackedRig:
     """The manipulation networks of a rig, frozen as they are now."""
 
     def __init__(self, rig: Rig) -> None:
-        self._attributes = {name: _Stacked(manipulator, rig.space) for name, manipulator in rig.manipulators_by_name().items()}
+        self._attributes = {name: Traced(_Stacked(manipulator, rig.space).move) for name, manipulator in rig.manipulators_by_name().items()}
 
     def move(self, s: Tensor, commands: Mapping[str, Tensor]) -> Tensor:
         """One pass of `Rig.move`: style codes (B, S) by attribute -> dP (B, n); returns s' (B, S). No gradients."""
         for name in EDIT_ORDER:
             if name in commands and bool((commands[name] != 0).any()):
-                s = self._attributes[name].move(s, commands[name])
+                s = self._attributes[name](s, commands[name])
         return s
 
 

@@ -14,9 +14,11 @@ from crossrig.studio.work import Work
 from crossrig.studio.worker import Choice, Urgency
 
 REST = 0.15
-"""Seconds without a new value after which a picture is refined although the hand holds on."""
+"""Seconds without a new value after which a picture is refined although the hand holds on; from the preview, for which it waited."""
 THINK = 0.6
 """Seconds of rest after which the judge looks."""
+MODEL_EVERY = 0.12
+"""Seconds from one quick picture of the 3D face to the next: while it is drawn, the preview for which the hand waits takes longer."""
 MODEL_SIZE = 256
 """Pixels of the picture of the 3D face."""
 MODEL_QUICK = 160
@@ -45,6 +47,8 @@ class Drawing:
         self._thumbs: dict[int, bytes] = {}
         self._model: Future[None] | None = None
         """The quick picture of the 3D face that is being drawn."""
+        self._previewed_at = 0.0
+        self._model_at = 0.0
         self.answers = 0
         """Number of the `SetControls` of the latest page that was the last to be seen."""
 
@@ -67,11 +71,11 @@ class Drawing:
             return []
         edits, revision = work.edits, work.edits.revision
         # the whole picture has no quick version, so it is drawn as often as there is time
-        rested = edits.settled or work.extent == "whole" or now - edits.changed_at >= REST
+        rested = edits.settled or work.extent == "whole" or now >= self._rested_at
         quick = work.extent == "face" and drawn.preview < revision and drawn.refined < revision
         wanted: list[tuple[bool, Urgency, Callable[[], None]]] = [
             (quick, Urgency.PREVIEW, self._draw_preview),
-            (drawn.model_quick < revision and drawn.model < revision, Urgency.MODEL, self._draw_model_quick),
+            (self._model_is_behind and now >= self._model_at + MODEL_EVERY, Urgency.MODEL, self._draw_model_quick),
             (not drawn.before, Urgency.REFINE, self._draw_before),
             (rested and drawn.refined < revision, Urgency.REFINE, self._draw_refined),
             (rested and drawn.model < revision, Urgency.REFINE, self._draw_model),
@@ -80,13 +84,23 @@ class Drawing:
         ]
         return [Choice(urgency, run) for is_wanted, urgency, run in wanted if is_wanted]
 
+    @property
+    def _rested_at(self) -> float:
+        return max(self._work.edits.changed_at, self._previewed_at) + REST
+
+    @property
+    def _model_is_behind(self) -> bool:
+        return max(self._drawn.model_quick, self._drawn.model) < self._work.edits.revision
+
     def due(self) -> list[float]:
         """When there will be something to do although nothing happens until then."""
         if self._work.found is None or not self._outlets:
             return []
         edits, times = self._work.edits, []
         if self._drawn.refined < edits.revision:
-            times.append(edits.changed_at + REST)
+            times.append(self._rested_at)
+        if self._model_is_behind:
+            times.append(self._model_at + MODEL_EVERY)
         if self._drawn.judged < edits.revision:
             times.append(edits.changed_at + THINK)
         return times
@@ -102,15 +116,9 @@ class Drawing:
             return self._frame("result")
 
     def _draw_preview(self) -> None:
-        """The head, for which the hand waits, and then the 3D face, beside what comes next: both at once want the interpreter."""
-
-        def mark(drawn: _Drawn, revision: int) -> None:
-            drawn.preview = drawn.model_quick = revision
-
-        frame, session = self._begin_drawing(mark), self._work.session
-        self._outlets.show(replace(frame, refined=False), to_jpeg(session.preview_crop()))
-        draw = session.model_drawing(MODEL_QUICK, smooth=False)
-        self._model = beside(lambda: self._outlets.show(replace(frame, kind="model", refined=False), to_jpeg(draw())))
+        frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "preview", revision))
+        self._outlets.show(replace(frame, refined=False), to_jpeg(self._work.session.preview_crop()))
+        self._previewed_at = self._work.edits.clock()
 
     def _draw_refined(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "refined", revision))
@@ -124,19 +132,18 @@ class Drawing:
         self._outlets.show(frame, to_jpeg(self._work.picture()))
 
     def _draw_model_quick(self) -> None:
+        """Beside what comes next."""
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "model_quick", revision))
-        self._show_model(frame, MODEL_QUICK, refined=False)
+        draw = self._work.session.model_drawing(MODEL_QUICK, smooth=False)
+        self._model = beside(lambda: self._outlets.show(replace(frame, kind="model", refined=False), to_jpeg(draw())))
+        self._model_at = self._work.edits.clock()
 
     def _draw_model(self) -> None:
         frame = self._begin_drawing(lambda drawn, revision: setattr(drawn, "model", revision))
-        self._show_model(frame, MODEL_SIZE, refined=True)
-
-    def _show_model(self, frame: Frame, size: int, refined: bool) -> None:
         if self._model is not None:
             self._model.result()  # an older picture must not come later
             self._model = None
-        picture = to_jpeg(self._work.session.rendering_of_model(size, smooth=refined))
-        self._outlets.show(replace(frame, kind="model", refined=refined), picture)
+        self._outlets.show(replace(frame, kind="model"), to_jpeg(self._work.session.rendering_of_model(MODEL_SIZE)))
 
     def _thumb_is_wanted(self) -> bool:
         edits = self._work.edits

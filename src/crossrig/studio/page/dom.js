@@ -70,10 +70,10 @@ export function paint(canvas, picture, keepSize = false) {
   if (!keepSize && (canvas.width !== picture.width || canvas.height !== picture.height)) {
     canvas.width = picture.width;
     canvas.height = picture.height;
+    canvas.closest("figure")?.style.setProperty("--ratio", String(canvas.width / canvas.height));
   }
-  canvas.closest("figure")?.style.setProperty("--ratio", String(canvas.width / canvas.height));
   const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  context.imageSmoothingQuality = "high";
+  context.imageSmoothingQuality = keepSize ? "low" : "high"; // a picture that is stretched is seen for a moment, and waited for
   context.drawImage(picture, 0, 0, canvas.width, canvas.height);
 }
 
