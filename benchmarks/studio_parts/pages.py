@@ -67,9 +67,10 @@ def measure(networks: Networks, effort: Effort, pages: int, drags: int) -> dict[
 
 
 def _picture(number: int) -> Picture:
-    example = list(EXAMPLES.values())[number % len(EXAMPLES)].load().pixels
-    mirrored = number // len(EXAMPLES) % 2 == 1
-    return from_array(np.ascontiguousarray(example[:, ::-1]) if mirrored else example, f"page{number}.png")
+    """One of the examples, the second time darker."""
+    turn, place = divmod(number, len(EXAMPLES))
+    example = list(EXAMPLES.values())[place].load().pixels
+    return from_array((example * (1.0 - 0.1 * turn)).astype(np.uint8), f"page{number}.png")
 
 
 def _look(address: Address, number: int, picture: Picture, drags: int) -> Shown:
