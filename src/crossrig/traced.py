@@ -12,6 +12,10 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
+
+# Our functions ask for shapes, which are part of what is recorded.
+warnings.filterwarnings("ignore", category=TracerWarning, module=r"crossrig\.")
 
 
 class Traced:
@@ -34,11 +38,9 @@ class Traced:
 
 
 def _record(function: Callable[..., Tensor], args: tuple[Tensor, ...]) -> Callable[..., Tensor]:
-    with warnings.catch_warnings():
-        # torch would have everybody compile or export instead; the first needs a compiler at hand, and Python runs what the second gives
-        warnings.simplefilter("ignore")
-        try:
-            recorded: Callable[..., Tensor] = torch.jit.trace(function, args, check_trace=False)  # type: ignore[no-untyped-call]
-        except RuntimeError:
-            return function
+    try:
+        # (torch would have everybody compile or export instead; the first needs a compiler at hand, and Python runs what the second gives.)
+        recorded: Callable[..., Tensor] = torch.jit.trace(function, args, check_trace=False)  # type: ignore[no-untyped-call]
+    except RuntimeError:
+        return function
     return recorded

@@ -16,16 +16,22 @@ TINY = GeneratorConfig(resolution=16, z_dim=8, w_dim=6, channels=(5, 4, 3), mapp
 def tiny() -> Generator:
     torch.manual_seed(0)
     generator = Generator(TINY).double()
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if name.endswith(("noise_strength", "bias")):
-                parameter.add_(0.3 * torch.randn_like(parameter))
+    roughen(generator)
     return generator
+
+
+@torch.no_grad()
+def roughen(generator: Generator) -> None:
+    """Give noise and biases, which begin with zero, a meaning."""
+    for name, parameter in generator.named_parameters():
+        if name.endswith(("noise_strength", "bias")):
+            parameter.add_(0.3 * torch.randn_like(parameter))
 
 
 def test_bfloat16_features_give_nearly_the_picture_of_float32() -> None:
     torch.manual_seed(0)
     generator = Generator(replace(TINY, channels=(32, 32, 16)))
+    roughen(generator)
     s = generator.affine(generator.map(torch.randn(4, TINY.z_dim)))
     exact, rough = generator.synthesise(s), generator.synthesise(s, dtype=torch.bfloat16)
     assert rough.dtype == torch.float32
@@ -245,10 +251,7 @@ def test_synthesis_that_stops_early_shows_what_the_network_has_so_far() -> None:
 def test_a_frozen_generator_paints_the_same_picture(dtype: torch.dtype, apart: float) -> None:
     torch.manual_seed(0)
     generator = Generator(replace(TINY, channels=(32, 32, 16)))
-    with torch.no_grad():
-        for name, parameter in generator.named_parameters():
-            if name.endswith(("noise_strength", "bias")):
-                parameter.add_(0.3 * torch.randn_like(parameter))
+    roughen(generator)
     s = generator.affine(generator.map(torch.randn(2, TINY.z_dim))).detach()
     for resolution in (8, 16):
         expected = generator.synthesise(s, dtype=dtype, resolution=resolution)

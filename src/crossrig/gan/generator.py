@@ -133,7 +133,14 @@ class StyledConv(nn.Module):
         style = style * self.weight_gain
         x = convolve(x * style.to(x.dtype)[:, :, None, None], prepared.weight, self.up, self.taps)
         factor = (demodulation(prepared.energy, style) * ACTIVATION_GAIN).to(x.dtype)  # (B, O)
-        return clip(F.leaky_relu(torch.addcmul(prepared.offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
+        return clip(F.leaky_relu(scaled_sum(prepared.offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
+
+
+def scaled_sum(offset: torch.Tensor, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """offset + x * factor, for features x (B, C, H, W). torch's fused operation takes three times as long on few bfloat16 channels."""
+    if x.dtype == torch.bfloat16 and offset.shape[1] < 32:
+        return x * factor + offset
+    return torch.addcmul(offset, x, factor)
 
 
 class ToRGB(nn.Module):

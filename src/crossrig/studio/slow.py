@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,10 @@ class _Job:
     cancelled: bool = False
 
 
+_TELL_EVERY = 0.25
+"""Seconds: a browser that paints progress does so on the processor that the work needs."""
+
+
 class SlowWork:
     """What waits to be begun and what runs. Asked for with the worker's lock held."""
 
@@ -29,6 +34,7 @@ class SlowWork:
         self._outlets = outlets
         self._waiting: _Job | None = None
         self._running: _Job | None = None
+        self._told = "", 0.0
 
     @property
     def busy(self) -> bool:
@@ -39,6 +45,7 @@ class SlowWork:
         if self.busy:
             raise UserError(otherwise)
         self._waiting = _Job(run)
+        self._told = "", 0.0
 
     def cancel(self) -> None:
         """Stop it, also before it began."""
@@ -57,7 +64,10 @@ class SlowWork:
         running = self._running
         if running is not None and (running.cancelled or self._worker.stopping):
             raise Cancelled
-        self._outlets.say(Progress(what, step, steps))
+        now = time.monotonic()
+        if what != self._told[0] or now - self._told[1] >= _TELL_EVERY:
+            self._told = what, now
+            self._outlets.say(Progress(what, step, steps))
         self._worker.give_way()
 
     def choices(self) -> list[Choice]:
