@@ -109,7 +109,6 @@ def build(resolution: int) -> tuple[Generator, Tensor]:
     """An untrained generator, and a style code for it."""
     torch.manual_seed(0)
     generator = Generator(configuration(resolution)).eval().requires_grad_(False)
-    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return generator, generator.affine(generator.map(torch.randn(1, generator.config.z_dim)))
 
 
@@ -163,7 +162,6 @@ def training_speedup(repeats: int, resolution: int = 128, batch: int = 8) -> flo
     """Pictures a second of a step of the generator, ours by theirs."""
     torch.manual_seed(0)
     generator = Generator(GeneratorConfig(resolution=resolution, channels=(256, 256, 128, 64, 32, 16), mapping_layers=3))
-    generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     z = torch.randn(batch, generator.config.z_dim)
 
     def step(paint: Callable[[Tensor], Tensor]) -> None:
