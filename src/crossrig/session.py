@@ -63,6 +63,7 @@ MOVING = ("pose", "shape", "expression")
 _FINEST = 512  # px: side of the edited head from which larger pictures get it enlarged
 _TRUNCATION = 0.8  # of people who are made up; as that of `crossrig sample`
 _QUICK = 128  # px at which the generator stops for a preview; the finest details of a preview are the picture's own in any case
+_COARSE = 64  # px that are enough to see what light and skin change: it is found at `ROUGH` px and has the edges of the picture itself
 # An inversion whose perceptual distance is above this shows something else: portraits of the domain come out at 2.2 to 2.5, those of
 # the other domain at 3.1 to 3.3, pictures without a face above 5.
 _HOPELESS = 4.0
@@ -205,7 +206,7 @@ class _Carried:
 
     moved: Mapping[str, Tensor]  # attribute -> dP (1, n)
     code: Tensor  # (1, S)
-    painted: Tensor  # (1, 3, r, r): the generator's picture
+    coarse: Tensor  # (1, 3, c, c): the generator's picture
     seen: Tensor  # (1, 3, R, R): the photograph, moved
     follows: Tensor  # (1, 1, R, R): where it shows the person
 
@@ -241,7 +242,7 @@ class EditSession:
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
         self._scenes: dict[tuple[int, bool], _Scene] = {}  # of the subject, by the size of the picture and whether it must be quick
-        self._painters: dict[int, Callable[[Tensor], Tensor]] = {}  # of the subject, by the size of their pictures
+        self._painters: dict[tuple[int, int], Callable[[Tensor], tuple[Tensor, Tensor]]] = {}  # of the subject, by the sizes they paint
         self._carried: _Carried | None = None  # of the last preview
 
     # -- the picture ------------------------------------------------------------------------------------------------
@@ -461,13 +462,12 @@ class EditSession:
             return inversion.image
         return self._subject.generator.synthesise(self.networks.rig.move(inversion.s, commands, self.effort.passes))
 
-    @property
-    def _paint_quickly(self) -> Callable[[Tensor], Tensor]:
-        """Style codes (B, S) -> small pictures."""
-        side = min(_QUICK, self._size)
-        if side not in self._painters:
-            self._painters[side] = self._subject.generator.frozen(feature_dtype("auto"), side)
-        return self._painters[side]
+    def _painter(self, side: int) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+        """Style codes (B, S) -> the first one's picture of up to side x side pixels, and those of all with `_COARSE` at most."""
+        sides = min(side, self._size), min(side, self._size, _COARSE)
+        if sides not in self._painters:
+            self._painters[sides] = self._subject.generator.frozen(feature_dtype("auto"), *sides)
+        return self._painters[sides]
 
     @torch.no_grad()
     def edited_code(self) -> Tensor:
@@ -500,25 +500,25 @@ class EditSession:
         """As ``_edited``, roughly: one pass of M, a picture of fewer pixels, and on two cores what can go side by side."""
         side, code, move, commands = photograph.shape[-1], self._subject.inversion.s, self.networks.quick_rig.move, self._commands()
         if not self.effort.detail or not commands:
-            return photograph if self.effort.detail else _enlarge(self._paint_quickly(move(code, commands)), side)
+            return photograph if self.effort.detail else _enlarge(self._painter(_QUICK)(move(code, commands))[0], side)
         moving = {name: command for name, command in commands.items() if name in MOVING}
         others = {name: command for name, command in commands.items() if name not in MOVING}
         carried = self._carried
         if carried is not None and carried.fits(moving):
-            painted = self._paint_quickly(move(carried.code, others)) if others else carried.painted
+            coarse = self._painter(_COARSE)(move(carried.code, others))[1] if others else carried.coarse
         else:
             scene = self._scene(photograph, quick=True)
             head = beside(scene.carried, photograph, self.edited_params)
             # What moves things comes first in EDIT_ORDER, so the others go on from there.
             halfway = move(code, moving)
             # Both in one go, which takes a quarter less time than one after the other.
-            pictures = self._paint_quickly(torch.cat([move(halfway, others), halfway]) if others else halfway)
-            painted, before = pictures[:1], pictures[-1:]
-            moved = resized(before, side)
+            moved, both = self._painter(_QUICK)(torch.cat([halfway, move(halfway, others)]) if others else halfway)
+            coarse = both[-1:]
+            moved = resized(moved, side)
             photographed = head.result()
             seen = photographed.filled(moved, scene.backdrop)
-            self._carried = carried = _Carried(moving, halfway, before, seen, photographed.follows)
-        return relit(carried.seen, painted - carried.painted, carried.follows, ROUGH) if others else carried.seen
+            self._carried = carried = _Carried(moving, halfway, both[:1], seen, photographed.follows)
+        return relit(carried.seen, coarse - carried.coarse, carried.follows, ROUGH) if others else carried.seen
 
     def _scene(self, photograph: Tensor, quick: bool = False) -> _Scene:
         side, subject = photograph.shape[-1], self._subject

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,29 +19,32 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 warnings.filterwarnings("ignore", category=TracerWarning, module=r"crossrig\.")
 
 
-class Traced:
-    """A function of tensors to a tensor, without gradients, recorded anew for every set of shapes that it is called with.
+T = TypeVar("T", Tensor, tuple[Tensor, Tensor])
+
+
+class Traced(Generic[T]):
+    """A function of tensors to one or two tensors, without gradients, recorded anew for every set of shapes that it is called with.
 
     It must do the same whatever the tensors' values are. What it uses besides is taken as it is when it is recorded. Where torch cannot
     record, as with weights that learn, it is called as it is.
     """
 
-    def __init__(self, function: Callable[..., Tensor]) -> None:
-        self._function = function
-        self._recorded: dict[tuple[torch.Size, ...], Callable[..., Tensor]] = {}
+    def __init__(self, function: Callable[..., T]) -> None:
+        self._function: Callable[..., T] = function
+        self._recorded: dict[tuple[torch.Size, ...], Callable[..., T]] = {}
 
     @torch.no_grad()
-    def __call__(self, *args: Tensor) -> Tensor:
+    def __call__(self, *args: Tensor) -> T:
         shapes = tuple(arg.shape for arg in args)
         if shapes not in self._recorded:
             self._recorded[shapes] = _record(self._function, args)
         return self._recorded[shapes](*args)
 
 
-def _record(function: Callable[..., Tensor], args: tuple[Tensor, ...]) -> Callable[..., Tensor]:
+def _record(function: Callable[..., T], args: tuple[Tensor, ...]) -> Callable[..., T]:
     try:
         # (torch would have everybody compile or export instead; the first needs a compiler at hand, and Python runs what the second gives.)
-        recorded: Callable[..., Tensor] = torch.jit.trace(function, args, check_trace=False)  # type: ignore[no-untyped-call]
+        recorded: Callable[..., T] = torch.jit.trace(function, args, check_trace=False)  # type: ignore[no-untyped-call]
     except RuntimeError:
         return function
     return recorded

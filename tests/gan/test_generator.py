@@ -257,6 +257,17 @@ def test_a_frozen_generator_paints_the_same_picture(dtype: torch.dtype, apart: f
         expected = generator.synthesise(s, dtype=dtype, resolution=resolution)
         frozen = generator.frozen(dtype, resolution)
         with torch.no_grad():
-            painted = frozen(s)
+            painted, again = frozen(s)
+        assert torch.equal(painted, again)
         assert not painted.requires_grad
         torch.testing.assert_close(painted, expected, rtol=apart, atol=apart)
+
+
+def test_a_frozen_generator_goes_on_with_the_first_code_alone() -> None:
+    torch.manual_seed(0)
+    generator = Generator(TINY).requires_grad_(False)
+    roughen(generator)
+    s = generator.affine(generator.map(torch.randn(3, TINY.z_dim)))
+    fine, coarse = generator.frozen(torch.float32, 16, coarse=8)(s)
+    torch.testing.assert_close(fine, generator.synthesise(s[:1]), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(coarse, generator.synthesise(s, resolution=8), rtol=1e-5, atol=1e-5)

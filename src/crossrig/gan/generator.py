@@ -255,31 +255,42 @@ class Generator(nn.Module):
         if resolution is not None and f"b{resolution}" not in self.synthesis:
             raise ValueError(f"no block ends at {resolution} px; there are {', '.join(self.synthesis)}")
         features = dtype or self.const.dtype
-        return self._painted(s, features, resolution, lambda conv: conv.prepare(features, noise, s.shape[0]))
+        return self._painted(s, features, resolution, lambda conv: conv.prepare(features, noise, s.shape[0]))[0]
 
     @torch.no_grad()
-    def frozen(self, dtype: torch.dtype, resolution: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    def frozen(
+        self, dtype: torch.dtype, resolution: int, coarse: int | None = None
+    ) -> Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]:
         """`synthesise` with constant noise and these, for the weights as they are now and without gradients; each layer prepared once.
 
+        Codes (B, S) -> pictures, and what they were at `coarse` px, from where the first goes on alone. None: twice the same.
         For a few codes at a time, preparing takes longer than what is left; and Python's part of the rest is recorded (`traced`).
         """
         layers = [layer for layer in self.modules() if isinstance(layer, StyledConv)]
         table = {layer: layer.prepare(dtype, "const", 1).channels_last(layer.up) for layer in layers}
-        return Traced(lambda s: self._painted(s, dtype, resolution, table.__getitem__))
+        return Traced(lambda s: self._painted(s, dtype, resolution, table.__getitem__, coarse))
 
     def _painted(
-        self, s: torch.Tensor, features: torch.dtype, resolution: int | None, prepare: Callable[[StyledConv], Prepared]
-    ) -> torch.Tensor:
+        self,
+        s: torch.Tensor,
+        features: torch.dtype,
+        resolution: int | None,
+        prepare: Callable[[StyledConv], Prepared],
+        coarse: int | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         styles = self.style_space.split(s)
+        rough: torch.Tensor | None = None
         x = self.const.to(features).expand(s.shape[0], -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image: torch.Tensor | None = None
         for name, block in self.synthesis.items():
             own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}
             x, image = block(x, image, own, prepare)
+            if name == f"b{coarse}":
+                rough, x, image, styles = image, x[:1], image[:1], {key: style[:1] for key, style in styles.items()}
             if name == f"b{resolution}":
                 break
         assert image is not None  # there is always a 4 px block
-        return image
+        return image, image if rough is None else rough
 
     def forward(
         self, z: torch.Tensor, truncation: float = 1.0, noise: NoiseMode = "const", c: torch.Tensor | None = None
