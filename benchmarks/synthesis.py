@@ -196,7 +196,7 @@ def main() -> None:
     print("\n".join(f"{name:34} {value:.4g}" for name, value in figures.items()))
     print(f"{options.resolution} px, {torch.get_num_threads()} threads, {platform.processor() or platform.machine()}")
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({name: round(value, 5) for name, value in figures.items()}, indent=2) + "\n")
+    RESULTS.write_text(json.dumps({name: float(f"{value:.4g}") for name, value in figures.items()}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

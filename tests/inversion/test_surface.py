@@ -81,4 +81,4 @@ def test_nothing_is_traced_where_there_is_no_surface(model: FaceModel) -> None:
 def test_values_of_vertices_are_found_where_they_are_seen(model: FaceModel) -> None:
     now, _, places = looked_at(model, {"yaw": 30.0})
     found = now.at(places[0, :, 2].numpy().copy())
-    assert np.abs(found - now.depth)[now.triangle >= 0].max() < 5e-4  # NDC: the weights are those of corners on a grid of 1/4096 pixel
+    assert np.abs(found - now.depth)[now.triangle >= 0].max() < 5e-4  # metres

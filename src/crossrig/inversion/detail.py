@@ -345,7 +345,7 @@ def resized(image: Tensor, size: int) -> Tensor:
     if image.shape[-1] == size:
         return image
     planes = image[0].cpu().numpy()
-    # eight times as fast as torch's
+    # several times as fast as torch's on one core
     larger = np.stack([cv2.resize(plane, (size, size), interpolation=cv2.INTER_LINEAR) for plane in planes])
     return torch.from_numpy(larger)[None].to(image)
 

@@ -43,11 +43,11 @@ def rasterise(projected: Tensor, faces: Tensor, size: int, backend: Backend = "n
     `zbuffer.raster_kernel` for which triangles are drawn. Runs on the CPU; the result is on the device of `projected`.
     Raises ShapeError for wrong shapes, ValueError for a size below 1, an unknown backend or a vertex out of range.
     """
-    return _differentiable_fragments(projected, faces, first_triangles(projected, faces, size, backend, cull_back))
+    return _differentiable_fragments(projected, faces, _first_triangles(projected, faces, size, backend, cull_back))
 
 
-def first_triangles(projected: Tensor, faces: Tensor, size: int, backend: Backend = "numba", cull_back: bool = False) -> Tensor:
-    """(B, H, W) int32: the triangles of `rasterise` alone, for those who only want to know which, or whether any, is seen."""
+def _first_triangles(projected: Tensor, faces: Tensor, size: int, backend: Backend, cull_back: bool) -> Tensor:
+    """(B, H, W) int32: which triangle every pixel sees, -1 where none."""
     batch, vertices = check(projected, "B V 3", name="projected").values()
     check(faces, "F 3", name="faces")
     if size < 1:
