@@ -14,9 +14,8 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ from crossrig.inversion.relight import relit
 from crossrig.judging import Edit, Judgement, judgement_of
 from crossrig.models import Model
 from crossrig.packing import pack, unpack
-from crossrig.render.face import render_face
+from crossrig.render.quick import QuickFace
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.stacked import StackedRig
@@ -101,6 +100,11 @@ class Networks:
     def quick_rig(self) -> StackedRig:
         """The rig for previews."""
         return StackedRig(self.rig)
+
+    @cached_property
+    def quick_face(self) -> QuickFace:
+        """The pictures of the 3D face."""
+        return QuickFace(self.model)
 
     @classmethod
     def shipped(cls, domain: str, device: str = "cpu") -> Networks:
@@ -241,6 +245,7 @@ class EditSession:
         self._progress = progress
         self._found: _Subject | None = None
         self._values: dict[str, float] = {}
+        self._under: tuple[dict[str, float], FaceParams] | None = None  # values, and the subject's parameters under them
         self._scenes: dict[tuple[int, bool], _Scene] = {}  # of the subject, by the size of the picture and whether it must be quick
         self._painters: dict[tuple[int, int], Callable[[Tensor], tuple[Tensor, Tensor]]] = {}  # of the subject, by the sizes they paint
         self._carried: _Carried | None = None  # of the last preview
@@ -446,7 +451,9 @@ class EditSession:
     @property
     def edited_params(self) -> FaceParams:
         """The parameters under the controls set so far."""
-        return controls.apply(self._subject.params, self._values)
+        if self._under is None or self._under[0] is not self._values:  # they are replaced, and never changed in place
+            self._under = self._values, controls.apply(self._subject.params, self._values)
+        return self._under[1]
 
     def _commands(self) -> dict[str, Tensor]:
         """Attribute -> dP (1, n), for the attributes that the controls set so far change."""
@@ -571,22 +578,13 @@ class EditSession:
         """The head as the generator makes it before any edit, (R, R, 3) uint8."""
         return to_pixels(self._subject.inversion.image)
 
-    @torch.no_grad()
     def rendering_of_model(self, size: int = 192, smooth: bool = True) -> Pixels:
         """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, in half the time."""
         return self.model_drawing(size, smooth)()
 
     def model_drawing(self, size: int, smooth: bool = True) -> Callable[[], Pixels]:
         """`rendering_of_model` of what is set now, to be drawn whenever and on any thread."""
-        model, params = self.networks.model, self.edited_params
-
-        def draw() -> Pixels:
-            # Quickly, one core is as fast as two, and whoever shows the preview before it needs the other.
-            with nullcontext() if smooth else alone():
-                rendered = render_face(model, params, size, supersample=2 if smooth else 1)
-                return to_pixels(rendered.over(torch.zeros_like(rendered.image)))
-
-        return draw
+        return partial(self.networks.quick_face.draw, self.edited_params, size, supersample=2 if smooth else 1)
 
     # -- the judge --------------------------------------------------------------------------------------------------
 

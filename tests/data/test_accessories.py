@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from crossrig.data.accessories import Earrings, Glasses, anchors, make_earrings, make_glasses
-from crossrig.data.geometry import GLASS, METAL, SKIN, HeadSurface, mean_surface, vertex_normals
+from crossrig.data.geometry import GLASS, METAL, SKIN, HeadSurface, mean_surface
 from crossrig.data.portraits import studio
+from crossrig.face3d.normals import vertex_normals
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,10 @@ import torch
 
 from crossrig.data.clothes import GARMENTS, Clothes, Drape, body_chart, chart_reaches, drape, make_clothes
 from crossrig.data.fabric import PIECE_STRIDE
-from crossrig.data.geometry import CLOTH, HeadSurface, HeadTemplate, Patch, mean_surface, vertex_normals
+from crossrig.data.geometry import CLOTH, HeadSurface, HeadTemplate, Patch, mean_surface
 from crossrig.data.portraits import studio
 from crossrig.face3d.model import pose
+from crossrig.face3d.normals import vertex_normals
 from crossrig.render.camera import Camera
 from crossrig.render.zbuffer import raster_kernel
 

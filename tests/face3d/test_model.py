@@ -9,6 +9,7 @@ import torch
 from crossrig import checkpoint
 from crossrig.errors import UserError
 from crossrig.face3d import parts
+from crossrig.face3d.head import SHOULDER_YAW
 from crossrig.face3d.model import HEAD_FILE, FaceModel, pose, rotation_matrix, srgb_to_linear
 from crossrig.face3d.params import BLOCKS, EXPRESSION_UNITS, FaceParams
 
@@ -108,6 +109,16 @@ def test_rotation_matrices_are_rotations() -> None:
     matrices = rotation_matrix(torch.randn(20, 3, dtype=torch.float64))
     assert torch.allclose(matrices @ matrices.mT, torch.eye(3, dtype=torch.float64).expand(20, 3, 3))
     assert torch.allclose(torch.linalg.det(matrices), torch.ones(20, dtype=torch.float64))
+
+
+def test_every_vertex_turns_by_the_matrix_of_its_own_angles() -> None:
+    generator = torch.Generator().manual_seed(1)
+    points, rotation, translation = (torch.randn(*shape, dtype=torch.float64, generator=generator) for shape in ((2, 5, 3), (2, 3), (2, 3)))
+    weight = torch.tensor([0.0, 0.2, 0.6, 0.9, 1.0], dtype=torch.float64)
+    shares = torch.stack([weight, SHOULDER_YAW + (1 - SHOULDER_YAW) * weight, weight], dim=-1)
+    matrices = rotation_matrix(rotation[:, None] * shares)
+    expected = (matrices @ points[..., None])[..., 0] + translation[:, None]
+    assert torch.allclose(pose(points, rotation, translation, weight), expected)
 
 
 def test_pose_gradcheck() -> None:

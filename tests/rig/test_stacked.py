@@ -50,3 +50,20 @@ def test_what_is_not_commanded_is_not_touched(uneven_rig: Rig, tiny_generator: G
     moved = stacked.move(s, {"shape": torch.randn(2, 80)})
     untouched = ~space.mask(list(layers))
     assert torch.equal(moved[:, untouched], s[:, untouched])
+
+
+def test_only_attributes_from_the_changed_one_on_are_asked_again(
+    uneven_rig: Rig, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stacked = StackedRig(uneven_rig)
+    s = tiny_generator.affine(tiny_generator.map(torch.randn(1, 32)))
+    commands = {"pose": torch.randn(1, 6), "expression": torch.rand(1, 52), "albedo": torch.randn(1, 48)}
+    stacked.move(s, commands)
+    asked: list[torch.Size] = []
+    for name, moved in stacked._attributes.items():
+        monkeypatch.setitem(stacked._attributes, name, lambda s, c, moved=moved: asked.append(c.shape) or moved(s, c))
+    commands["expression"] = torch.rand(1, 52)
+    torch.testing.assert_close(stacked.move(s, commands), uneven_rig.move(s, commands), rtol=1e-4, atol=1e-4)
+    assert asked == [(1, 52), (1, 48)]
+    torch.testing.assert_close(stacked.move(s + 1, commands), uneven_rig.move(s + 1, commands), rtol=1e-4, atol=1e-4)
+    assert len(asked) == 5

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from crossrig.face3d.normals import vertex_normals
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -144,35 +145,9 @@ def mean_surface(template: HeadTemplate) -> HeadSurface:
     return HeadSurface.of(template, template.mean)
 
 
-@numba.njit(cache=True, nogil=True)
-def _accumulate_normals(vertices: Floats, faces: Ints, out: Floats) -> None:
-    for face in range(faces.shape[0]):
-        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ux, uy, uz = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
-        vx, vy, vz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
-        nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
-        for corner in (a, b, c):
-            out[corner, 0] += nx
-            out[corner, 1] += ny
-            out[corner, 2] += nz
-    for vertex in range(out.shape[0]):
-        length = np.sqrt(out[vertex, 0] ** 2 + out[vertex, 1] ** 2 + out[vertex, 2] ** 2)
-        if length > 1e-20:
-            out[vertex, 0] /= length
-            out[vertex, 1] /= length
-            out[vertex, 2] /= length
-
-
 def cross(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
     """`np.cross` of vectors (..., 3) of one shape: the same numbers without its overhead, which small arrays feel."""
     ax, ay, az, bx, by, bz = a[..., 0], a[..., 1], a[..., 2], b[..., 0], b[..., 1], b[..., 2]
     out = np.empty(a.shape, np.result_type(a, b))
     out[..., 0], out[..., 1], out[..., 2] = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
-    return out
-
-
-def vertex_normals(vertices: Floats, faces: Ints) -> Floats:
-    """Area-weighted vertex normals (V,3), unit length (zero for vertices without faces)."""
-    out = np.zeros_like(vertices, dtype=np.float32)
-    _accumulate_normals(vertices, faces, out)
     return out

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrig.data import strands
-from crossrig.data.geometry import HAIR, Floats, HeadSurface, Patch, join_patches, vertex_normals
+from crossrig.data.geometry import HAIR, Floats, HeadSurface, Patch, join_patches
 from crossrig.data.scalp import CLUMP_LEVELS, ROOTS, WARP_CELL, Roots, Scalp, carry, plant, scalp_of, smoothstep
+from crossrig.face3d.normals import vertex_normals
 
 Colour = tuple[float, float, float]
 

@@ -34,7 +34,6 @@ from crossrig.data.geometry import (
     HeadTemplate,
     Patch,
     cross,
-    vertex_normals,
 )  # fmt: skip
 from crossrig.data.hair import HairStyle, grow_hair
 from crossrig.data.lights import LUMINANCE
@@ -60,6 +59,7 @@ from crossrig.data.shader import (
 )  # fmt: skip
 from crossrig.data.skin_detail import TILE_METRES, SkinMaps, noise_tile, skin_maps
 from crossrig.face3d.head import SHOULDER_YAW
+from crossrig.face3d.normals import vertex_normals
 from crossrig.render.camera import Camera
 from crossrig.render.zbuffer import raster_kernel
 

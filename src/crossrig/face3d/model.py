@@ -40,9 +40,18 @@ def pose(vertices: Tensor, rotation: Tensor, translation: Tensor, rotation_weigh
     (V,) in [0, 1]. A vertex of weight w turns by (0.3 + 0.7 w) yaw, w pitch and w roll.
     """
     w = rotation_weight
-    scale = torch.stack([w, SHOULDER_YAW + (1 - SHOULDER_YAW) * w, w], dim=-1)  # (V, 3)
-    matrices = rotation_matrix(rotation[:, None] * scale)  # (B, V, 3, 3)
-    return (matrices @ vertices.unsqueeze(-1)).squeeze(-1) + translation[:, None]
+    x, y, z = vertices.unbind(-1)  # (B, V) each
+    # `rotation_matrix` of every vertex's own angles, one axis after the other
+    y, z = _turn(y, z, -rotation[:, :1] * w)
+    z, x = _turn(z, x, rotation[:, 1:2] * (SHOULDER_YAW + (1 - SHOULDER_YAW) * w))
+    x, y = _turn(x, y, rotation[:, 2:] * w)
+    return torch.stack((x, y, z), dim=-1) + translation[:, None]
+
+
+def _turn(u: Tensor, v: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates on two axes after a turn from the first towards the second."""
+    sine, cosine = angle.sin(), angle.cos()
+    return cosine * u - sine * v, sine * u + cosine * v
 
 
 def srgb_to_linear(encoded: Tensor) -> Tensor:

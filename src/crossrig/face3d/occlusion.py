@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossrig.face3d import parts
+from crossrig.face3d.normals import vertex_normals
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -45,16 +46,6 @@ def sphere_directions(count: int) -> Floats:
     turn = index * np.pi * (3 - np.sqrt(5))
     ring = np.sqrt(1 - z * z)
     return np.stack([ring * np.cos(turn), ring * np.sin(turn), z], axis=1)
-
-
-def vertex_normals(vertices: Floats, faces: Integers) -> Floats:
-    """(V, 3) area-weighted unit normals; zero where a vertex has no triangle."""
-    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
-    area = np.cross(b - a, c - a)
-    normals = np.zeros_like(vertices)
-    for corner in range(3):
-        np.add.at(normals, faces[:, corner], area)
-    return np.asarray(normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-15))
 
 
 def ambient_occlusion(vertices: Floats, faces: Integers, part: npt.NDArray[np.uint8]) -> Floats:

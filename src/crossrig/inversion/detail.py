@@ -32,6 +32,7 @@ from torch import Tensor
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.face3d.parts import EYE, LASHES, MOUTH_INSIDE, TEETH, TONGUE
+from crossrig.inversion.pushpull import extend
 from crossrig.inversion.surface import Surface, trace_back
 from crossrig.render.camera import Camera
 
@@ -119,7 +120,7 @@ def carry(picture: Tensor, motion: Motion) -> Tensor:
 def backdrop_of(photograph: Tensor, person: Tensor) -> Tensor:
     """(1, 3, H, W): the photograph with what is around the person continued behind the person (1, 1, H, W)."""
     alone = _shrink((person < 0.02).to(person), 1)
-    return torch.where(alone > 0, photograph, _extend(photograph * alone, alone))
+    return torch.where(alone > 0, photograph, extend(photograph * alone, alone))
 
 
 @torch.no_grad()
@@ -156,7 +157,7 @@ class CarriedHead:
         the inside of mouth and eyes."""
         seen, gaps = self.photograph, self.gaps
         if gaps is not None:
-            away = _extend(resized(seen - moved, gaps.firm.shape[-1]) * gaps.firm, gaps.firm) * gaps.near
+            away = extend(resized(seen - moved, gaps.firm.shape[-1]) * gaps.firm, gaps.firm) * gaps.near
             seam = resized(away, seen.shape[-1]) * (1.0 - gaps.inside)
             seen = torch.lerp(moved + seam, seen, gaps.kept)
         return torch.lerp(seen, backdrop, self.uncovered)
@@ -292,7 +293,7 @@ def _flat_motion(
 def _stretch(flow: Tensor, pinned: Tensor) -> Tensor:
     """The flow (1, 2, H, W) where it is pinned, and in between what a stretched sheet has."""
     free = pinned < 0.5
-    sheet = torch.where(free, _extend(flow * pinned, pinned), flow)
+    sheet = torch.where(free, extend(flow * pinned, pinned), flow)
     # Even sheets are smooth: half of the pixels are enough to find them.
     side = flow.shape[-1] // 2
     half = F.interpolate(sheet, (side, side), mode="area")
@@ -367,21 +368,6 @@ def _pixel_places(size: int) -> Tensor:
 def _as_grid(places: Tensor) -> Tensor:
     """NDC places (1, 2, H, W) as `grid_sample` wants them, (1, H, W, 2) with y down."""
     return torch.stack([places[:, 0], -places[:, 1]], dim=-1)
-
-
-def _extend(values: Tensor, mask: Tensor) -> Tensor:
-    """Values (1, C, H, W), zero outside a mask, continued outwards: coarser and coarser averages fill what is empty (push-pull)."""
-    levels = [(values, mask)]
-    while min(levels[-1][0].shape[-2:]) > 1:
-        value, weight = levels[-1]
-        levels.append((F.avg_pool2d(value, 2, ceil_mode=True), F.avg_pool2d(weight, 2, ceil_mode=True)))
-    value, weight = levels[-1]
-    filled = value / weight.clamp(min=1e-6)
-    for value, weight in reversed(levels[:-1]):
-        coarse = F.interpolate(filled, value.shape[-2:], mode="bilinear", align_corners=False)
-        known = (weight * 4).clamp(max=1.0)
-        filled = known * value / weight.clamp(min=1e-6) + (1 - known) * coarse
-    return filled
 
 
 def _fading(mask: Tensor, near: float, reach: float) -> Tensor:

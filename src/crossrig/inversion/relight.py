@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 from crossrig.inversion.detail import SAME, WINDOW
+from crossrig.inversion.pushpull import place
 
 Values = NDArray[np.float32]
 
@@ -106,7 +107,7 @@ def _add(picture, lines, share):  # type: ignore[no-untyped-def]
     here = np.empty((_LINE, width), np.float32)
     # loops over whole rows of few arrays, which the compiler makes wide instructions of
     for row in range(height):
-        above, below, weight = _place(row, height, rows)
+        above, below, weight = place(row, height, rows)
         for n in range(_LINE):
             upper, lower, line = wide[above, n], wide[below, n], here[n]
             for x in range(width):
@@ -129,18 +130,10 @@ def _widened(lines, width):  # type: ignore[no-untyped-def]
     out = np.empty((rows, count, width), np.float32)
     first, second, weight = np.empty(width, np.int64), np.empty(width, np.int64), np.empty(width, np.float32)
     for x in range(width):
-        first[x], second[x], weight[x] = _place(x, width, columns)
+        first[x], second[x], weight[x] = place(x, width, columns)
     for row in range(rows):
         for n in range(count):
             for x in range(width):
                 left = lines[row, first[x], n]
                 out[row, n, x] = left + weight[x] * (lines[row, second[x], n] - left)
     return out
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _place(index, large, small):  # type: ignore[no-untyped-def]
-    """Between which two of `small` pixels one of `large` lies, and how near to the second (bilinear, corners not aligned)."""
-    place = min(max((index + 0.5) * small / large - 0.5, 0.0), small - 1.0)
-    first = int(place)
-    return first, min(first + 1, small - 1), np.float32(place - first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 import threading
 import webbrowser
 from dataclasses import dataclass, field
@@ -24,6 +25,10 @@ from crossrig.studio.sessions import Sessions
 
 PORT = 8765
 """Always the same if it is free: a browser remembers by the address what work there is."""
+
+
+_SWITCH = 0.0005
+"""Seconds after which Python takes itself from one thread for another; 0.005 by default."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ def run(settings: Settings) -> None:
     port = int(listening.getsockname()[1])
     token = None if settings.host in LOOPBACK else secrets.token_urlsafe(24)
     keep_freed_memory()
+    # A thread that computes asks for Python some hundred times in a preview; another that holds it without need gives it back sooner.
+    sys.setswitchinterval(_SWITCH)
     cores = torch.get_num_threads()
     compute_with(1)  # this thread; the worker's has them all
     print("Loading the networks ...", flush=True)
