@@ -27,6 +27,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.gan.weights import save_generator
 from crossrig.rig.weights import load_rig, save_attributes
 from crossrig.train.budget import Budget
 from crossrig.train.parallel import Processes
@@ -60,6 +61,7 @@ def folder(
     torch.nn.init.normal_(predictor.out.weight, std=0.3, generator=torch.Generator().manual_seed(1))
     save_attributes(path / "assets" / "attributes.safetensors", predictor, {"generator": own})
     torch.save({"generator": tiny_generator, "model": tiny_model, "people": people, "blobs": blobs}, path / "material.pt")
+    save_generator(path / "coded.safetensors", tiny_generator, {"code_size": 20})
     random = np.random.default_rng(0)
     codes = random.standard_normal((12, 20)).astype(np.float32)
     with zipfile.ZipFile(path / "people.zip", "w") as file:
@@ -108,7 +110,7 @@ class Settings:
     seed: int = 0
 
 
-RECIPES = ("generator", "adapt", "encoder", "reconstruction", "attributes", "manipulation", "stylerig")
+RECIPES = ("generator", "adapt", "encoder", "mapping", "reconstruction", "attributes", "manipulation", "stylerig")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from crossrig.gan.precision import feature_dtype
 from crossrig.inversion.encoder import EncoderConfig
 from crossrig.rig.layers import editable
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
-from crossrig.train import adapt, attributes, encoder, generator, layers, manipulation, reconstruction, stylerig
+from crossrig.train import adapt, attributes, encoder, generator, layers, manipulation, mapping, reconstruction, stylerig
 from crossrig.train.codes import sample_styles
 from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
@@ -71,6 +71,14 @@ def train_encoder(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
         ),
         domains,
     )
+
+
+def train_mapping(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
+    config = mapping.MappingTraining(
+        generator=folder / "coded.safetensors", encoder=folder / "assets" / "encoder.safetensors", outdir=outdir,
+        data=(folder / "people.zip",), steps=5, batch=6, held_out=0.25,
+    )  # fmt: skip
+    mapping.train(config)
 
 
 def train_reconstruction(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
@@ -155,6 +163,7 @@ RECIPES: dict[str, Callable[[Path, Path, dict[str, Any]], None]] = {
     "generator": train_generator,
     "adapt": train_adapt,
     "encoder": train_encoder,
+    "mapping": train_mapping,
     "reconstruction": train_reconstruction,
     "attributes": train_attributes,
     "manipulation": train_manipulation,
