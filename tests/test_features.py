@@ -11,6 +11,7 @@ from crossrig.features import (
     FeatureTaps,
     FlattenedTaps,
     PerceptualDistance,
+    TextureDifference,
     pretrained_tensors,
     resize,
 )
@@ -135,3 +136,25 @@ def test_every_map_has_the_same_say_whatever_its_size() -> None:
     assert vector.shape == (3, flatten.size) == (3, 2 * 16 + 8 * 4)
     torch.testing.assert_close(vector[:, :32].square().mean(), torch.tensor(1.0), rtol=1e-2, atol=0)
     torch.testing.assert_close(vector[:, 32:].square().mean(), torch.tensor(1.0), rtol=1e-2, atol=0)
+
+
+def test_textures_differ_by_how_much_varies_and_not_by_where() -> None:
+    random = torch.Generator().manual_seed(4)
+    strands, others = (0.5 * torch.randn(2, 3, 64, 64, generator=random) for _ in range(2))
+    texture = TextureDifference(64)
+    blurred = F.avg_pool2d(F.pad(strands, (2, 2, 2, 2), mode="reflect"), 5, stride=1)
+    same, other, blur = (texture(pictures, strands) for pictures in (strands, others, blurred))
+    assert torch.equal(same, torch.zeros(2))
+    assert (other < 0.5 * blur).all()
+    assert ((strands - others).square().mean() > (strands - blurred).square().mean()).all()  # by pixels it is the other way round
+
+
+def test_a_step_along_its_gradient_makes_a_blurred_picture_rougher() -> None:
+    random = torch.Generator().manual_seed(5)
+    strands = 0.5 * torch.randn(1, 3, 64, 64, generator=random)
+    blurred = F.avg_pool2d(strands, 5, stride=1, padding=2).requires_grad_()
+    texture = TextureDifference(64)
+    before = texture(blurred, strands)
+    (slope,) = torch.autograd.grad(before.sum(), blurred)
+    after = texture(blurred.detach() - 0.2 * slope / slope.norm(), strands)
+    assert float(after) < float(before.detach())

@@ -80,6 +80,12 @@ def test_both_stages_run_and_leave_a_generator_and_a_sheet(tmp_path: Path, archi
     assert (tmp_path / "run" / "sheet-0000024.png").is_file()
 
 
+def test_textures_are_compared_when_asked_for(tmp_path: Path, archive: Path) -> None:
+    config = replace(_config(tmp_path, archive), texture_weight=0.5, kimg=0.012)
+    train(config)
+    assert read_log(config.outdir)[-1]["texture"] > 0.0
+
+
 def test_resumed_run_goes_on_where_it_stopped(tmp_path: Path, archive: Path) -> None:
     config = _config(tmp_path, archive)
     half = replace(config, kimg=0.012)

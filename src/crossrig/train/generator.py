@@ -32,7 +32,7 @@ from crossrig.domains.finetune import hold_latent_space
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.features import PerceptualDistance, resize
+from crossrig.features import PerceptualDistance, TextureDifference, resize
 from crossrig.gan.augment import Augmentation
 from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.ema import WeightAverage
@@ -77,6 +77,7 @@ class GeneratorTraining:
     discriminator_lr: float = setting(1e-3, "learning rate of the discriminator")
     perceptual_weight: float = setting(0.5, "weight of the perceptual distance beside L1")
     perceptual_size: int = setting(64, "px at which the perceptual distance looks, a multiple of 32")
+    texture_weight: float = setting(0.0, "weight of how differently the pictures vary within small windows (features.TextureDifference)")
     discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
     augment_probability: float = setting(0.5, "share of the pictures augmented before the discriminator sees them")
     adversarial_weight: float = setting(0.15, "weight of the adversarial loss beside L1")
@@ -245,6 +246,7 @@ def train(config: GeneratorTraining) -> Path:
         z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
         rotation = code_rotation(z_dim)
         perceptual = PerceptualDistance(config.perceptual_size)
+        texture = TextureDifference(config.perceptual_size) if config.texture_weight else None
         reader = Reader(load_reconstruction(config.reader), FaceModel.load(), portraits.labels) if config.reader else None
         discriminators = critics(config.discriminator_size, config.close_ups)
         judged_by = nn.ModuleList(discriminators)
@@ -316,6 +318,10 @@ def train(config: GeneratorTraining) -> Path:
             pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
+            if texture is not None:
+                rough = texture(*near).mean()
+                loss = loss + config.texture_weight * rough
+                figures["texture"] = rough.item()
             if encoder is not None and moving:
                 apart_w = agreement(mapped, encoded, encoder.w_scale, config.predictable_weight)
                 loss = loss + config.agreement_weight * apart_w
