@@ -55,20 +55,31 @@ def _halve(values, weights):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
+def _widened(values, width):  # type: ignore[no-untyped-def]
+    """Pictures (C, h, w) -> (C, h, width), bilinear."""
+    channels, rows, columns = values.shape
+    out = np.empty((channels, rows, width), np.float32)
+    for x in range(width):
+        left, right, across = place(x, width, columns)
+        for c in range(channels):
+            for y in range(rows):
+                out[c, y, x] = values[c, y, left] + across * (values[c, y, right] - values[c, y, left])
+    return out
+
+
+@njit(cache=True, nogil=True)
 def _fill(values, weights, coarse):  # type: ignore[no-untyped-def]
     """values (C, H, W) over weights (H, W), and where these are small, instead, the coarse (C, h, w) enlarged bilinearly."""
     channels, height, width = values.shape
-    rows, columns = coarse.shape[1:]
+    wide = _widened(coarse, width)
     out = np.empty((channels, height, width), np.float32)
+    # loops over whole rows, which the compiler makes wide instructions of
     for y in range(height):
-        above, below, down = place(y, height, rows)
-        for x in range(width):
-            left, right, across = place(x, width, columns)
-            weight = weights[y, x]
-            known = min(4.0 * weight, np.float32(1.0))
-            share = known / max(weight, np.float32(_NOTHING))
-            for c in range(channels):
-                upper = coarse[c, above, left] + across * (coarse[c, above, right] - coarse[c, above, left])
-                lower = coarse[c, below, left] + across * (coarse[c, below, right] - coarse[c, below, left])
-                out[c, y, x] = share * values[c, y, x] + (1 - known) * (upper + down * (lower - upper))
+        above, below, down = place(y, height, coarse.shape[1])
+        known = np.minimum(np.float32(4.0) * weights[y], np.float32(1.0))
+        share = known / np.maximum(weights[y], np.float32(_NOTHING))
+        for c in range(channels):
+            upper, lower, value, line = wide[c, above], wide[c, below], values[c, y], out[c, y]
+            for x in range(width):
+                line[x] = share[x] * value[x] + (1 - known[x]) * (upper[x] + down * (lower[x] - upper[x]))
     return out

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import torch.nn.functional as F
 from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
@@ -30,7 +29,7 @@ def relit(picture: Tensor, change: Tensor, share: Tensor, side: int) -> Tensor:
     `side`: px at which it is found.
     """
     sigma = WINDOW * side / 2
-    guide, wanted = (_plain(F.interpolate(image, (side, side), mode="area")) for image in (picture, change))
+    guide, wanted = (_averaged(_plain(image), side) for image in (picture, change))
     lines = _lines(_blur(_moments(guide, wanted), sigma), SAME)
     return from_numpy(_add(_plain(picture), _blur(lines, sigma), _plain(share)[0]))[None].to(picture)
 
@@ -43,6 +42,29 @@ def _plain(picture: Tensor) -> Values:
 def _blur(values: Values, sigma: float) -> Values:
     """Gaussian windows over (h, w, n)."""
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _averaged(picture, side):  # type: ignore[no-untyped-def]
+    """(C, H, W) -> (C, side, side): means of the pixels that each covers (torch's "area")."""
+    channels, height, width = picture.shape
+    out = np.empty((channels, side, side), np.float32)
+    lines = np.empty((channels, width), np.float32)
+    for row in range(side):
+        top, bottom = row * height // side, -(-(row + 1) * height // side)
+        lines[:] = 0.0
+        for c in range(channels):
+            line = lines[c]
+            for y in range(top, bottom):
+                values = picture[c, y]
+                for x in range(width):
+                    line[x] += values[x]
+        for column in range(side):
+            left, right = column * width // side, -(-(column + 1) * width // side)
+            share = np.float32(1.0 / ((bottom - top) * (right - left)))
+            for c in range(channels):
+                out[c, row, column] = share * lines[c, left:right].sum()
+    return out
 
 
 @njit(cache=True, nogil=True)
