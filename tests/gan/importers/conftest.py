@@ -7,7 +7,7 @@ import io
 import pickle
 import sys
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from types import ModuleType
 
@@ -409,17 +409,6 @@ def rosinality_checkpoint() -> dict[str, object]:
         "d": d, "g_ema": g, "g_optim": optimiser, "latent_avg": Random(4)(W_DIM),
         "args": argparse.Namespace(size=16, path="images"), "ada_aug_p": 0.0,
     }  # fmt: skip
-
-
-@pytest.fixture
-def canary() -> Iterator[list[str]]:
-    """A module whose function notes that it was called, importable while the test runs."""
-    calls: list[str] = []
-    module = ModuleType("canary")
-    module.sing = calls.append  # type: ignore[attr-defined]
-    sys.modules["canary"] = module
-    yield calls
-    del sys.modules["canary"]
 
 
 class Files:

@@ -201,7 +201,7 @@ def test_other_networks_are_refused(tmp_path: Path, files: Any, nvidia_file: Cal
 
 def test_modules_shared_without_end_are_refused() -> None:
     """2^40 ways to the innermost module, all with names that look alike."""
-    from crossrig.gan.importers.restricted import Record
+    from crossrig.pickles.restricted import Record
 
     module = Record("Layer", {"_modules": {}})
     for _ in range(40):

@@ -24,7 +24,7 @@ from crossrig.face3d.blocks import BLOCKS
 from crossrig.face3d.importers.foreign import MOST_COMPONENTS, MOST_VERTICES, Colours, Deformations, Floats, ForeignModel, Point, deltas
 from crossrig.face3d.importers.landmark_files import read_landmarks
 from crossrig.face3d.importers.limits import MOST_NUMBERS, checked_size, floats, integers, json_value
-from crossrig.gan.importers.restricted import printable
+from crossrig.pickles.restricted import printable
 
 MILLIMETRE = 1e-3
 LICENCE = "the licence of the Basel Face Model (University of Basel), which forbids to pass it on"

@@ -19,7 +19,7 @@ from crossrig.face3d.importers.foreign import MOST_TRIANGLES, MOST_VERTICES, Def
 from crossrig.face3d.importers.landmark_files import numbered, read_landmarks
 from crossrig.face3d.importers.limits import about, checked_size, read_json
 from crossrig.face3d.importers.pickled import array_of
-from crossrig.gan.importers.restricted import printable
+from crossrig.pickles.restricted import printable
 
 CENTIMETRE = 1e-2
 NEUTRAL = "generic_neutral_mesh.obj"

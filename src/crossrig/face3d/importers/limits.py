@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrig.errors import UserError
-from crossrig.gan.importers.restricted import printable
+from crossrig.pickles.restricted import printable
 
 MOST_BYTES = 2 << 30
 """The largest file that is opened; BFM 2019 with the whole head has some 300 MB."""

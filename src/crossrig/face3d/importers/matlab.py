@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from crossrig.errors import UserError
 from crossrig.face3d.importers.limits import MOST_BYTES, MOST_NUMBERS, checked_size
-from crossrig.gan.importers.restricted import printable
+from crossrig.pickles.restricted import printable
 
 _HEADER = 128
 _COMPRESSED = 15

@@ -1,4 +1,4 @@
-"""Pickles of chumpy and scipy, read by the machine of `gan.importers.restricted`, which runs nothing of what a file says.
+"""Pickles of chumpy and scipy, read by the machine of `pickles.restricted`, which runs nothing of what a file says.
 
 FLAME's file is a dictionary whose values are arrays of numpy, `chumpy.Ch` around one, and sparse matrices of scipy. Each becomes a record
 that only holds its state; `array_of` makes an array of it.
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from crossrig.errors import UserError
 from crossrig.face3d.importers.limits import MOST_NUMBERS, checked_size
-from crossrig.gan.importers.arrays import NumpyArray, NumpyType, StoredTensor, elements, is_sizes, numpy_type
-from crossrig.gan.importers.files import read_stream
-from crossrig.gan.importers.restricted import Name, Record
+from crossrig.pickles.arrays import NumpyArray, NumpyType, StoredTensor, elements, is_sizes, numpy_type
+from crossrig.pickles.files import read_stream
+from crossrig.pickles.restricted import Name, Record
 
 Array = NDArray[np.generic]
 WHAT = "face model"

@@ -11,9 +11,9 @@ from crossrig.errors import UserError
 from crossrig.gan.discriminator import Discriminator
 from crossrig.gan.generator import Generator
 from crossrig.gan.importers import nvidia, rosinality, tensorflow
-from crossrig.gan.importers.files import open_foreign
 from crossrig.gan.importers.network import load_arrays
-from crossrig.gan.importers.restricted import Record, printable
+from crossrig.pickles.files import open_foreign
+from crossrig.pickles.restricted import Record, printable
 
 Which = Literal["G_ema", "G"]
 """The averaged generator, which makes the better pictures, or the one that was trained last."""

@@ -13,10 +13,10 @@ from torch import nn
 
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.gan.importers.arrays import NumpyArray, StoredTensor
-from crossrig.gan.importers.restricted import printable
 from crossrig.gan.ops import FIR_TAPS, check_taps
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION
+from crossrig.pickles.arrays import NumpyArray, StoredTensor
+from crossrig.pickles.restricted import printable
 
 LARGEST_RESOLUTION = 4096  # px
 MOST_TENSORS = 10_000

@@ -16,7 +16,6 @@ import torch
 from crossrig.errors import UserError
 from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
 from crossrig.gan.generator import Generator, GeneratorConfig
-from crossrig.gan.importers.arrays import NumpyArray, StoredTensor
 from crossrig.gan.importers.network import (
     MOST_TENSORS,
     Foreign,
@@ -28,8 +27,9 @@ from crossrig.gan.importers.network import (
     rename,
     sizes_named,
 )
-from crossrig.gan.importers.restricted import Record, printable
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION
+from crossrig.pickles.arrays import NumpyArray, StoredTensor
+from crossrig.pickles.restricted import Record, printable
 
 MAPPING_LR_MUL = 0.01
 """Learning-rate multiplier of the mapping network where a file does not say it."""

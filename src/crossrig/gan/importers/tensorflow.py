@@ -14,8 +14,8 @@ import torch
 
 from crossrig.errors import UserError
 from crossrig.gan.importers.network import MOST_TENSORS, Foreign, load_arrays
-from crossrig.gan.importers.restricted import Record, printable
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION
+from crossrig.pickles.restricted import Record, printable
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 

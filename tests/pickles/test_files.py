@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossrig.errors import UserError
-from crossrig.gan.importers import files as module
-from crossrig.gan.importers.arrays import NumpyArray, StoredTensor
-from crossrig.gan.importers.files import open_foreign, read_archive, read_stream
 from crossrig.gan.importers.generators import networks_in
+from crossrig.pickles import files as module
+from crossrig.pickles.arrays import NumpyArray, StoredTensor
+from crossrig.pickles.files import open_foreign, read_archive, read_stream
 
 TENSORS = {
     "float": torch.randn(3, 4),

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, cast
 
 from crossrig.errors import UserError
-from crossrig.gan.importers.arrays import ARRAY_CALLS, STORAGES, Storage, int64
-from crossrig.gan.importers.restricted import Name, Record, printable, read_pickle
+from crossrig.pickles.arrays import ARRAY_CALLS, STORAGES, Storage, int64
+from crossrig.pickles.restricted import Name, Record, printable, read_pickle
 
 MOST_BYTES = 8 << 30
 """The largest file that is opened; a training state of a 1024 px network with its optimisers has 1.5 GiB."""

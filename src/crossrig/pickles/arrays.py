@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from crossrig.errors import UserError
-from crossrig.gan.importers.restricted import Name, Record
+from crossrig.pickles.restricted import Name, Record
 
 MOST_AXES = 8
 

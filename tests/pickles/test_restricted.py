@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossrig.errors import UserError
-from crossrig.gan.importers.restricted import Name, Record, printable, read_pickle
+from crossrig.pickles.restricted import Name, Record, printable, read_pickle
 
 ORDERED = Name("collections", "OrderedDict")
 CALLS = {ORDERED: lambda _: {}, Name("argparse", "Namespace"): lambda _: Record("Namespace")}
