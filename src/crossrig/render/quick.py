@@ -18,6 +18,7 @@ from crossrig.face3d.parts import LASHES
 from crossrig.render.camera import Camera
 from crossrig.render.face import PORTRAIT_CAMERA, open_sky_of
 from crossrig.render.harmonics import SH_COUNT, channel_bands, irradiance_at
+from crossrig.render.shading import srgb_encode
 from crossrig.render.zbuffer import raster_kernel
 
 _GREY = 127.5
@@ -59,8 +60,6 @@ class QuickFace:
 
 def _encoded(entries: int) -> NDArray[np.float32]:
     """0 to 255 for linear light: index light * (entries - 1), and one entry more so that there is always a next."""
-    from crossrig.render.shading import srgb_encode
-
     return (255 * srgb_encode(torch.linspace(0, 1, entries, dtype=torch.float64))).float().numpy()[[*range(entries), -1]]
 
 
