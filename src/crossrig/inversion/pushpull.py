@@ -10,7 +10,7 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
-Floats = NDArray[np.float32]
+_NOTHING = 1e-6  # a weight that means nothing is known
 
 
 def extend(values: Tensor, mask: Tensor) -> Tensor:
@@ -23,9 +23,6 @@ def extend(values: Tensor, mask: Tensor) -> Tensor:
     for value, known in reversed(levels[:-1]):
         filled = _fill(value, known, filled)
     return from_numpy(filled)[None].to(values)
-
-
-_NOTHING = 1e-6
 
 
 @njit(cache=True, nogil=True, inline="always")
