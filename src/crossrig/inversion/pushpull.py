@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
 _NOTHING = 1e-6  # a weight that means nothing is known
