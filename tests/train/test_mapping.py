@@ -128,6 +128,14 @@ def test_differences_are_of_unit_size_and_small_axes_count() -> None:
     assert float(steps[1] / steps[0]) == pytest.approx(10**0.5, rel=0.05)
 
 
+def test_nobody_is_made_up_where_nobody_is() -> None:
+    w = torch.randn(4000, 4, generator=torch.Generator().manual_seed(1)) * torch.tensor([10.0, 1.0, 0.0, 0.0])
+    distance = Yardstick(w)
+    steps = [distance(torch.eye(4)[axis : axis + 1], torch.zeros(1, 4)) for axis in range(4)]
+    assert float(steps[2]) == pytest.approx(float(steps[3]), rel=0.01)
+    assert float(steps[2] / steps[0]) == pytest.approx(10.0, rel=0.05)
+
+
 def test_variety_is_a_ratio_of_spreads(tiny_generator: Generator) -> None:
     made = tiny_generator.map(torch.randn(4000, 32, generator=torch.Generator().manual_seed(8)))
     assert variety(tiny_generator, made) == pytest.approx(1.0, abs=0.1)

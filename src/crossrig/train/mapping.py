@@ -35,7 +35,6 @@ from crossrig.train.reconstruction import schedule
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
-_AXES = 256  # principal axes of w in which people are compared
 _SHEET = 8  # people in a row of the sheet
 
 
@@ -64,14 +63,14 @@ class Yardstick:
     """Differences of w along the principal axes of a population, of unit size on average.
 
     Every axis is divided by the root of its standard deviation: as it is, pose and light would drown haircuts; divided by all of it, what
-    nobody can see would count as much as they.
+    nobody can see would count as much as they. Axes along which nobody differs count most: what lies there the generator never painted.
     """
 
     def __init__(self, w: Tensor) -> None:
         """`w` (N, W): the population."""
-        _, sizes, axes = torch.linalg.svd(w - w.mean(0), full_matrices=False)
-        sizes, axes = sizes[:_AXES], axes[:_AXES]
-        scaled = axes.T * sizes.clamp(min=0.01 * float(sizes[0])).rsqrt()  # (W, K)
+        variances, axes = torch.linalg.eigh(torch.cov(w.T))
+        sizes = variances.clamp(min=0.0).sqrt()
+        scaled = axes * sizes.clamp(min=0.01 * float(sizes.max())).rsqrt()  # (W, W)
         self._axes = scaled / ((w - w.mean(0)) @ scaled).square().sum(1).mean().sqrt()
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
