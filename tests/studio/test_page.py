@@ -177,7 +177,7 @@ def test_work_is_found_again(page: Page) -> None:
     page.wait_for_selector("body[data-mode=start]")
     page.locator("#recents button").first.click()
     page.wait_for_selector("body[data-mode=edit]")
-    assert page.locator("#history li").count() == 2
+    until(page, "document.querySelectorAll('#history li').length === 2")
 
 
 def test_a_picture_of_ones_own(page: Page, tmp_path: Path) -> None:
