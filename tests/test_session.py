@@ -100,6 +100,16 @@ def test_edits_accumulate_replace_and_reset(session: EditSession) -> None:
     assert torch.equal(session.edited_params.pack(), session.params.pack())
 
 
+def test_parameters_kept_from_a_preview_take_part_in_gradients(session: EditSession) -> None:
+    session.reset()
+    session.edit({"yaw": 15.0})
+    session.preview_crop()
+    weight = torch.ones(3, requires_grad=True)
+    (session.edited_params.rotation * weight).sum().backward()
+    assert weight.grad is not None
+    session.reset()
+
+
 def test_a_refused_edit_changes_nothing(session: EditSession) -> None:
     session.reset()
     session.edit({"yaw": 10.0})

@@ -452,7 +452,8 @@ class EditSession:
     def edited_params(self) -> FaceParams:
         """The parameters under the controls set so far."""
         if self._under is None or self._under[0] is not self._values:  # they are replaced, and never changed in place
-            self._under = self._values, controls.apply(self._subject.params, self._values)
+            with torch.inference_mode(False):  # kept from a preview, they may have to take part in a solver's gradients
+                self._under = self._values, controls.apply(self._subject.params, self._values)
         return self._under[1]
 
     def _commands(self) -> dict[str, Tensor]:
@@ -579,7 +580,7 @@ class EditSession:
         return to_pixels(self._subject.inversion.image)
 
     def rendering_of_model(self, size: int = 192, smooth: bool = True) -> Pixels:
-        """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, in half the time."""
+        """The 3D face model under the edited parameters on mid-grey, (size, size, 3) uint8; not ``smooth``: jagged, and quicker."""
         return self.model_drawing(size, smooth)()
 
     def model_drawing(self, size: int, smooth: bool = True) -> Callable[[], Pixels]:

@@ -34,7 +34,7 @@ RECIPES: Mapping[str, Recipe] = {
         "a second reconstruction network, for evaluation only", (("role", "judge"),),
     ),
     "encoder": Recipe("crossrig.train.encoder", "EncoderTraining", "picture -> W+ of a generator"),
-    "mapping": Recipe("crossrig.train.mapping", "MappingTraining", "a mapping network as varied as what an encoder sees"),
+    "mapping": Recipe("crossrig.train.mapping", "MappingTraining", "a mapping network for the people whom an encoder sees"),
     "attributes": Recipe("crossrig.train.attributes", "AttributesTraining", "T: style code -> face parameters"),
     "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
     "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),
