@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +9,7 @@ from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
-from crossrig.rig.manipulation import ManipulatorConfig, Rig, shift
+from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
 from crossrig.session import MOVING
 from crossrig.train.codes import sample_styles
 
@@ -45,6 +47,24 @@ def test_each_decoder_moves_the_layer_its_encoder_read(tiny_rig: Rig, styles: to
     after = manipulator(parts, command)
     assert not torch.equal(before[first], after[first])
     assert torch.equal(before[second], after[second])
+
+
+def test_the_ablation_has_the_fault_of_the_original_repository(tiny_generator: Generator, styles: torch.Tensor) -> None:
+    space = tiny_generator.style_space
+    layers = ("b4.conv1", "b8.conv0", "b8.conv1")  # numbers 0, 2 and 3 of all layers
+    config = ManipulatorConfig.for_attribute("pose", layers, space, misindexed=True)
+    assert [read for read, _ in config.sources.values()] == list(space.names[:3])
+    assert space.names[1] == "b4.torgb"
+    manipulator = Manipulator(config)
+    manipulator.set_populations(space.split(styles), FaceParams.unpack(torch.rand(6, 213)))
+    parts, command = dict(space.split(styles)), torch.ones(6, FaceParams.attribute_size("pose"))
+    before = manipulator(parts, command)
+    assert {name: offset.shape[1] for name, offset in before.items()} == {name: space.layer(name).size for name in layers}
+    parts["b4.torgb"] = parts["b4.torgb"] + 1.0
+    after = manipulator(parts, command)
+    assert [name for name in layers if not torch.equal(before[name], after[name])] == ["b8.conv0"]
+    with pytest.raises(ValueError, match="to read"):
+        replace(config, read=("b4.conv1",))
 
 
 def test_attributes_are_applied_one_after_another(tiny_rig: Rig, styles: torch.Tensor) -> None:

@@ -83,3 +83,19 @@ def test_a_network_that_knows_its_mirror_reads_both_pictures_alike() -> None:
     torch.testing.assert_close(both, FaceParams.unpack(packed).expression.clamp(0, 1))
     other = (network(pictures.flip(3)) + network(pictures) @ flip) / 2
     torch.testing.assert_close(mirrored, FaceParams.unpack(other).expression.clamp(0, 1))
+
+
+def test_shifted_views_are_averaged_and_keep_the_mirror() -> None:
+    torch.manual_seed(0)
+    config = ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16, shift=3)
+    network = Reconstruction(config).eval()
+    network.set_population(torch.randn(16, PACKED_SIZE) * 0.1 + 0.5)
+    pictures = torch.rand(2, 3, 32, 32) * 2 - 1
+    wide = torch.nn.functional.pad(pictures, (3, 3, 3, 3), mode="replicate")
+    moved = [wide[:, :, top : top + 32, left : left + 32] for top, left in ((3, 3), (0, 0), (0, 6), (6, 0), (6, 6))]
+    expected = torch.stack([network(view) for view in moved]).mean(0)
+    torch.testing.assert_close(network.predict(pictures).rotation, FaceParams.unpack(expected).rotation)
+    network.set_mirror(torch.eye(PACKED_SIZE))
+    torch.testing.assert_close(network.predict(pictures).pack(), network.predict(pictures.flip(3)).pack())
+    with pytest.raises(ValueError, match="shift"):
+        ReconstructionConfig(shift=48)

@@ -11,12 +11,13 @@ from crossrig.rig.stacked import StackedRig
 
 @pytest.fixture
 def uneven_rig(tiny_rig: Rig) -> Rig:
-    """The pose is edited in layers of different sizes; all weights mean something."""
+    """The pose is edited in layers of different sizes, the shape by encoders of other layers; all weights mean something."""
     networks = tiny_rig.manipulators_by_name()
     space = tiny_rig.space
     layers = editable(space)
     networks["pose"] = Manipulator(ManipulatorConfig.for_attribute("pose", layers, space))
     assert len(set(networks["pose"].config.sizes)) > 1
+    networks["shape"] = Manipulator(ManipulatorConfig.for_attribute("shape", layers, space, misindexed=True))
     random = torch.Generator().manual_seed(7)
     for network in networks.values():
         for parameter in network.parameters():
@@ -34,7 +35,7 @@ def test_it_moves_codes_as_the_rig_does(uneven_rig: Rig, tiny_generator: Generat
     s = tiny_generator.affine(tiny_generator.map(torch.randn(batch, 32)))
     commands = {
         "pose": torch.randn(batch, 6), "expression": torch.rand(batch, 52), "albedo": torch.randn(batch, 48),
-        "shape": torch.zeros(batch, 80),
+        "shape": torch.randn(batch, 80),
     }  # fmt: skip
     expected = uneven_rig.move(s, commands)
     assert float((expected - s).abs().max()) > 0.05

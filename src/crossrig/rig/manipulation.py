@@ -31,6 +31,7 @@ class ManipulatorConfig:
     """blocks: parameter blocks commanded, in order. layers, sizes: names of the edited style layers and their numbers of entries.
 
     code: length of E_l's output. hidden: width of the ELU layers. rank: principal directions of a layer that an edit may use.
+    read, read_sizes: the layers that the encoders read instead of those they edit; an ablation, see `for_attribute`.
     """
 
     blocks: tuple[str, ...]
@@ -39,12 +40,16 @@ class ManipulatorConfig:
     code: int = 32
     hidden: int = 192
     rank: int = 96
+    read: tuple[str, ...] = ()
+    read_sizes: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.blocks or any(block not in BLOCKS for block in self.blocks):
             raise ValueError(f"blocks must be some of {', '.join(BLOCKS)}: got {self.blocks}")
         if not self.layers or len(self.layers) != len(self.sizes):
             raise ValueError(f"every edited layer needs one size: got {self.layers} and {self.sizes}")
+        if self.read and not len(self.read) == len(self.read_sizes) == len(self.layers):
+            raise ValueError(f"every edited layer needs one layer, and its size, to read: got {self.read} and {self.read_sizes}")
         if any(name.endswith(".torgb") for name in self.layers):
             raise ValueError(f"toRGB layers are never edited (CDDFM3D): got {self.layers}")
 
@@ -53,10 +58,24 @@ class ManipulatorConfig:
         """Length of dP."""
         return sum(BLOCKS[block] for block in self.blocks)
 
+    @property
+    def sources(self) -> dict[str, tuple[str, int]]:
+        """Edited layer -> the layer that its encoder reads, and that one's number of entries."""
+        return dict(zip(self.layers, zip(self.read or self.layers, self.read_sizes or self.sizes, strict=True), strict=True))
+
     @classmethod
-    def for_attribute(cls, attribute: str, layers: tuple[str, ...], space: StyleSpace) -> ManipulatorConfig:
-        """The network that edits `attribute` through the named layers of a generator."""
-        return cls(ATTRIBUTES[attribute], layers, tuple(space.layer(name).size for name in layers))
+    def for_attribute(cls, attribute: str, layers: tuple[str, ...], space: StyleSpace, misindexed: bool = False) -> ManipulatorConfig:
+        """The network that edits `attribute` through the named layers of a generator.
+
+        misindexed: with the fault of the original repository, whose i-th encoder reads the i-th of *all* layers while its decoder moves
+        the i-th of the attribute's (shape: layers 0 1 2 3 are read, 0 2 3 5 are moved). Only to measure what it costs.
+        """
+
+        def sizes(names: tuple[str, ...]) -> tuple[int, ...]:
+            return tuple(space.layer(name).size for name in names)
+
+        read = tuple(space.names[: len(layers)]) if misindexed else ()
+        return cls(ATTRIBUTES[attribute], layers, sizes(layers), read=read, read_sizes=sizes(read))
 
 
 def _key(name: str) -> str:
@@ -65,16 +84,16 @@ def _key(name: str) -> str:
 
 
 class _LayerEditor(nn.Module):
-    """E_l and D_l of one layer."""
+    """E_l and D_l of one layer of `size` entries. `read`: entries of the layer that E_l reads, the same one but in an ablation."""
 
     mean: Tensor
     scale: Tensor
     directions: Tensor
 
-    def __init__(self, size: int, config: ManipulatorConfig) -> None:
+    def __init__(self, size: int, read: int, config: ManipulatorConfig) -> None:
         super().__init__()
         rank = min(config.rank, size)
-        self.encoder = nn.Sequential(nn.Linear(size, config.hidden), nn.ELU(), nn.Linear(config.hidden, config.code))
+        self.encoder = nn.Sequential(nn.Linear(read, config.hidden), nn.ELU(), nn.Linear(config.hidden, config.code))
         self.decoder = nn.Sequential(
             nn.Linear(config.code + config.command_size, config.hidden),
             nn.ELU(),
@@ -82,15 +101,15 @@ class _LayerEditor(nn.Module):
             nn.ELU(),
             nn.Linear(config.hidden, rank),
         )
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("scale", torch.ones(size))
+        self.register_buffer("mean", torch.zeros(read))
+        self.register_buffer("scale", torch.ones(read))
         self.register_buffer("directions", torch.eye(rank, size))  # (rank, size), rows scaled to the standard deviation
 
     @torch.no_grad()
-    def set_population(self, styles: Tensor) -> None:
-        """Statistics and principal directions of this layer's styles (N, size)."""
-        self.mean.copy_(styles.mean(0))
-        self.scale.copy_(styles.std(0).clamp(min=1e-4))
+    def set_population(self, read: Tensor, styles: Tensor) -> None:
+        """Statistics of the styles (N, read) that are read, principal directions of those (N, size) that are edited."""
+        self.mean.copy_(read.mean(0))
+        self.scale.copy_(read.std(0).clamp(min=1e-4))
         centred = styles - styles.mean(0)
         values, vectors = torch.linalg.eigh((centred.T @ centred).double() / (len(styles) - 1))  # ascending
         rank = self.directions.shape[0]
@@ -98,7 +117,7 @@ class _LayerEditor(nn.Module):
         self.directions.copy_((vectors[:, -rank:].flip(1) * deviations).T)
 
     def forward(self, style: Tensor, command: Tensor) -> Tensor:
-        """style (B, size), standardised command (B, n) -> the edit in principal directions (B, rank)."""
+        """style (B, read), standardised command (B, n) -> the edit in principal directions (B, rank)."""
         code = self.encoder((style - self.mean) / self.scale)
         both = torch.cat([torch.cat([code, command], 1), torch.cat([code, torch.zeros_like(command)], 1)])
         commanded, idle = self.decoder(both).chunk(2)
@@ -114,13 +133,13 @@ class Manipulator(nn.Module):
         super().__init__()
         self.config = config
         sizes = zip(config.layers, config.sizes, strict=True)
-        self.editors = nn.ModuleDict({_key(name): _LayerEditor(size, config) for name, size in sizes})
+        self.editors = nn.ModuleDict({_key(name): _LayerEditor(size, config.sources[name][1], config) for name, size in sizes})
         self.register_buffer("command_scale", torch.ones(config.command_size))
 
     def set_populations(self, styles: Mapping[str, Tensor], labels: FaceParams) -> None:
         """Statistics of codes, layer name -> (N, size), and of their parameters (N)."""
-        for name in self.config.layers:
-            self.editor(name).set_population(styles[name])
+        for name, (read, _) in self.config.sources.items():
+            self.editor(name).set_population(styles[read], styles[name])
         values = torch.cat([getattr(labels, block) for block in self.config.blocks], dim=1)
         self.command_scale.copy_(values.std(0).clamp(min=1e-3))
 
@@ -131,7 +150,7 @@ class Manipulator(nn.Module):
     def moves(self, styles: Mapping[str, Tensor], command: Tensor) -> dict[str, Tensor]:
         """Layer name -> (B, rank): the edit in standard deviations along the layer's principal directions. `command` is dP (B, n)."""
         standard = command / self.command_scale
-        return {name: self.editor(name)(styles[name], standard) for name in self.config.layers}
+        return {name: self.editor(name)(styles[read], standard) for name, (read, _) in self.config.sources.items()}
 
     def offsets(self, moves: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Moves -> layer name -> ds_l (B, size)."""

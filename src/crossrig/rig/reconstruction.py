@@ -32,6 +32,7 @@ class ReconstructionConfig:
     taps     blocks of lite0 after which features are read (ignored by the resnet); the finer ones see lips and lids
     mixed    channels kept of the coarsest feature map before flattening; a quarter for every finer one
     hidden   width of the hidden layer of the head
+    shift    `predict` looks five times: at the picture, and shifted by this many pixels towards each corner; 0: once
     """
 
     network: Literal["lite0", "resnet"] = "lite0"
@@ -40,11 +41,14 @@ class ReconstructionConfig:
     taps: tuple[int, ...] = (4, 10, 15)
     mixed: int = 128
     hidden: int = 768
+    shift: int = 0
 
     def __post_init__(self) -> None:
         multiple = 32 if self.network == "lite0" else 16
         if self.size < multiple or self.size % multiple:
             raise ValueError(f"size must be a multiple of {multiple} for {self.network}, not {self.size}")
+        if not 0 <= self.shift < self.size // 2:
+            raise ValueError(f"shift must be 0 or more and below half of the size {self.size}, not {self.shift}")
         object.__setattr__(self, "taps", tuple(self.taps))  # a list comes from JSON; equality wants the tuple
         if not self.taps or list(self.taps) != sorted(set(self.taps) & set(_LITE0_STRIDES)):
             raise ValueError(f"taps must be some of {tuple(_LITE0_STRIDES)} in rising order, not {self.taps}")
@@ -181,10 +185,25 @@ class Reconstruction(nn.Module):
         """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; weights of expression units are clamped to
         [0,1].
 
-        Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image.
+        Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image. The same for shifts
+        (`ReconstructionConfig.shift`), which move the head in the frame and not in the light: translation averages out.
         """
-        packed = torch.cat([self(part) for part in torch.split(images, batch)])
-        if self.mirror.any():
-            packed = 0.5 * (packed + torch.cat([self(part.flip(3)) for part in torch.split(images, batch)]) @ self.mirror)
-        params = FaceParams.unpack(packed)
+        params = FaceParams.unpack(torch.cat([self._read(part) for part in torch.split(images, batch)]))
         return params.replace(expression=params.expression.clamp(0.0, 1.0)) if self.space.expression == "units" else params
+
+    def _read(self, images: Tensor) -> Tensor:
+        """(B,3,H,W) -> (B,213): the mean over all views."""
+        views = self._shifted(resize(images, self.config.size))
+        read = [self(view) for view in views]
+        if self.mirror.any():
+            read += [self(view.flip(3)) @ self.mirror for view in views]
+        return torch.stack(read).mean(0)
+
+    def _shifted(self, images: Tensor) -> list[Tensor]:
+        """(B,3,size,size) -> the pictures, and where the network asks for it four shifted copies, their edges repeated."""
+        by, size = self.config.shift, self.config.size
+        if not by:
+            return [images]
+        wide = F.pad(images, (by, by, by, by), mode="replicate")
+        places = [(by, by), (0, 0), (0, 2 * by), (2 * by, 0), (2 * by, 2 * by)]
+        return [wide[..., top : top + size, left : left + size] for top, left in places]

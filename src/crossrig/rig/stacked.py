@@ -45,7 +45,7 @@ class StackedRig:
 
 
 class _Stacked:
-    """M of one attribute; L layers of up to M styles and R directions, H hidden units, C numbers of code."""
+    """M of one attribute; L layers of up to M styles (those read: up to E) and R directions, H hidden units, C numbers of code."""
 
     @torch.no_grad()
     def __init__(self, manipulator: Manipulator, space: StyleSpace) -> None:
@@ -55,11 +55,13 @@ class _Stacked:
         places = [space.mask([name]).nonzero()[:, 0] for name in config.layers]
         widest = max(map(len, places))
         rank = max(len(editor.directions) for editor in editors)
-        self._index = torch.stack([F.pad(place, (0, widest - len(place))) for place in places])  # (L,M): entries of s
+        self._index = _padded(places, widest)  # (L,M): entries of s that are edited
         real = torch.stack([torch.arange(widest) < len(place) for place in places]).to(self._index.device)
         self._real = real.flatten()  # (L M,): not padding
-        self._mean = _padded([editor.mean for editor in editors], widest)  # (L,M)
-        self._gain = _padded([1.0 / editor.scale for editor in editors], widest)  # (L,M), 0 for padding
+        longest = max(len(editor.mean) for editor in editors)
+        self._read = _padded([space.mask([name]).nonzero()[:, 0] for name, _ in config.sources.values()], longest)  # (L,E): read
+        self._mean = _padded([editor.mean for editor in editors], longest)  # (L,E)
+        self._gain = _padded([1.0 / editor.scale for editor in editors], longest)  # (L,E), 0 for padding
         self._directions = torch.stack(
             [F.pad(editor.directions, (0, widest - editor.directions.shape[1], 0, rank - len(editor.directions))) for editor in editors]
         )  # (L,R,M)
@@ -68,7 +70,7 @@ class _Stacked:
 
     def move(self, s: Tensor, command: Tensor) -> Tensor:
         """s (B, S), dP (B, n) -> s' (B, S)."""
-        styles = ((s[:, self._index] - self._mean) * self._gain).transpose(0, 1)  # (L,B,M)
+        styles = ((s[:, self._read] - self._mean) * self._gain).transpose(0, 1)  # (L,B,E)
         (first, first_bias), (last, last_bias) = self._encoder
         code = torch.baddbmm(last_bias, F.elu(torch.baddbmm(first_bias, styles, first)), last)  # (L,B,C)
         standard = (command / self._command_scale).expand(len(code), -1, -1)  # (L,B,n)

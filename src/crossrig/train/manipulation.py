@@ -85,6 +85,7 @@ class ManipulationTraining:
     render_weight: float = setting(1.0, "compared renders")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
     init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
+    misindexed: bool = setting(False, "ablation: with the mixed-up layers of the original repository (rig/manipulation.py)")
     precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (gan/precision.py)")
     device: str = setting("cpu", "where edits are painted and looked at: cpu or cuda")
     seed: int = setting(3, "seed")
@@ -143,7 +144,8 @@ class _View:
 class _Losses:
     """Everything frozen that a step compares with."""
 
-    def __init__(self, config: ManipulationTraining, model: FaceModel, population: FaceParams) -> None:
+    def __init__(self, config: ManipulationTraining, model: FaceModel, population: FaceParams, scales: Mapping[str, Tensor]) -> None:
+        self.scales = scales  # layer name -> (size,): standard deviation of its styles
         self.blocks = BlockLosses(Units.of(model), population)
         self.landmarks = PointLoss.landmarks(model)
         self.contour = ContourLoss(model)
@@ -204,8 +206,9 @@ def train(
     many = sample_styles(generator, 4096, torch.Generator().manual_seed(config.seed), mixed=0.25, seen=seen)
     with torch.no_grad():
         population = predictor.predict(many)
-    losses = _Losses(config, model, population)
-    networks = {name: Manipulator(ManipulatorConfig.for_attribute(name, layers[name], space)) for name in ATTRIBUTES}
+    scales = {name: style.std(0).clamp(min=1e-4) for name, style in space.split(many).items()}
+    losses = _Losses(config, model, population, scales)
+    networks = {name: Manipulator(ManipulatorConfig.for_attribute(name, layers[name], space, config.misindexed)) for name in ATTRIBUTES}
     for manipulator in networks.values():
         manipulator.set_populations(space.split(many), population)
     rig = Rig(predictor, networks, space, checkpoint.sha256(config.generator))
@@ -310,7 +313,7 @@ def _losses_of(
         before, after, change = (part[processes.own] for part in pairs(attribute, config.paired_batch))
 
         def paired(few: slice) -> Tensor:
-            return _paired_loss(manipulator, rig, (before[few], after[few], change[few]))
+            return _paired_loss(manipulator, rig, losses, (before[few], after[few], change[few]))
 
         terms["paired"] = config.paired_weight * processes.of_few(config.paired_batch, paired)
     return terms
@@ -335,10 +338,10 @@ def _image_loss(
     return losses.blocks.edited(attribute, after, goal, config.consistency_weight, config.edit_weight)
 
 
-def _paired_loss(manipulator: Manipulator, rig: Rig, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+def _paired_loss(manipulator: Manipulator, rig: Rig, losses: _Losses, known: tuple[Tensor, Tensor, Tensor]) -> Tensor:
     """Mean squared difference, in variances of each style value, between the edit and the known change of the selected layers."""
     before, after, command = known
     parts, goal = rig.space.split(before), rig.space.split(after)
     offsets = manipulator(parts, command)
-    errors = [((parts[name] + offset - goal[name]) / manipulator.editor(name).scale).square().mean() for name, offset in offsets.items()]
+    errors = [((parts[name] + offset - goal[name]) / losses.scales[name]).square().mean() for name, offset in offsets.items()]
     return torch.stack(errors).mean()
