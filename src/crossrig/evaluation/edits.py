@@ -36,7 +36,7 @@ from torch import Tensor
 
 from crossrig.errors import UserError
 from crossrig.evaluate import unseen_styles, yaw
-from crossrig.evaluation.instruments import Instruments, Seen, Subjects, look
+from crossrig.evaluation.instruments import Instruments, Seen, Subjects, faces, look
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.metrics import disentanglement
 from crossrig.metrics.angles import ANGLES
@@ -46,7 +46,7 @@ from crossrig.metrics.identity import same_person
 from crossrig.metrics.landmarks import landmark_error
 from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import Answer, answer
-from crossrig.metrics.outside import face_mask, outside_change
+from crossrig.metrics.outside import outside_change
 from crossrig.rig.editors import Editor
 from crossrig.rig.reading import see
 from crossrig.rig.units import MEASURED_BLOCK
@@ -221,7 +221,7 @@ def outcome(instruments: Instruments, subjects: Subjects, attribute: str, after:
         _answer(instruments, subjects, attribute, command, after),
         moves(instruments.units, subjects.spread, before.params, after.params),
         landmark_error(instruments.landmarks, after.params, goal),
-        outside_change(before.pictures, after.pictures, _faces(instruments, before, after)),
+        outside_change(before.pictures, after.pictures, torch.maximum(subjects.face, faces(instruments, after))),
         identity,
         after.features,
     )
@@ -240,16 +240,6 @@ def _rolled(seen: Seen) -> Seen:
     params = FaceParams.unpack(seen.params.pack().roll(-1, 0))
     descriptors = None if seen.descriptors is None else seen.descriptors.roll(-1, 0)
     return Seen(params, seen.pictures.roll(-1, 0), seen.features.roll(-1, 0), descriptors)
-
-
-def _faces(instruments: Instruments, before: Seen, after: Seen) -> Tensor:
-    """(N,1,R,R): 1 where there is a face before or after."""
-    masks = []
-    size = before.pictures.shape[-1]
-    for index in torch.split(torch.arange(len(before.pictures)), 32):
-        pair = [face_mask(instruments.model, seen.params[index], size) for seen in (before, after)]
-        masks.append(torch.maximum(*pair))
-    return torch.cat(masks)
 
 
 def mean_leak(figures: Mapping[str, Statistic], method: str) -> Figures:

@@ -14,6 +14,7 @@ from crossrig.features import FeatureTaps, resize
 from crossrig.gan.generator import Generator
 from crossrig.metrics.frechet import pooled_features
 from crossrig.metrics.identity import FaceDescriptor
+from crossrig.metrics.outside import face_mask
 from crossrig.rig.losses import PointLoss
 from crossrig.rig.reading import see, together
 from crossrig.rig.reconstruction import Reconstruction
@@ -88,6 +89,13 @@ def look_at(instruments: Instruments, batches: Iterable[Tensor], identity: bool 
     return Seen(FaceParams.concatenate(params), torch.cat(pictures), torch.cat(features), torch.cat(descriptors) if descriptors else None)
 
 
+def faces(instruments: Instruments, seen: Seen) -> Tensor:
+    """(N,1,R,R): 1 where there is a face in the pictures seen."""
+    size = seen.pictures.shape[-1]
+    parts = torch.split(torch.arange(len(seen.pictures)), 32)
+    return torch.cat([face_mask(instruments.model, seen.params[index], size) for index in parts])
+
+
 @dataclass(frozen=True)
 class Subjects:
     """Codes to be edited, and what is known about them before."""
@@ -97,6 +105,8 @@ class Subjects:
     own: FaceParams
     """By the reader: commands are differences of these."""
     before: Seen
+    face: Tensor
+    """(N,1,R,R): 1 where there is a face before."""
     spread: dict[str, float]
     """Block -> spread of the judge's readings over these codes."""
 
@@ -105,13 +115,14 @@ class Subjects:
         """Look at codes (N,S), N >= 8, before anything is done to them."""
         before = look(instruments, styles)
         own = see(instruments.reader, instruments.generator, styles)
-        return cls(styles, own, before, instruments.units.spread(before.params))
+        return cls(styles, own, before, faces(instruments, before), instruments.units.spread(before.params))
 
     @classmethod
     def of_pictures(cls, instruments: Instruments, images: Tensor) -> Subjects:
         """Look at pictures (N,3,R,R), N >= 8, that no generator made."""
         before = look_at(instruments, torch.split(images, 32))
-        return cls(torch.empty(len(images), 0), instruments.reader.predict(images), before, instruments.units.spread(before.params))
+        own, spread = instruments.reader.predict(images), instruments.units.spread(before.params)
+        return cls(torch.empty(len(images), 0), own, before, faces(instruments, before), spread)
 
     def __len__(self) -> int:
         return len(self.styles)

@@ -9,7 +9,10 @@ from torch.nn import functional
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.render.face import render_face
+from crossrig.face3d.parts import LASHES
+from crossrig.render.camera import Camera
+from crossrig.render.face import region_masks
+from crossrig.render.rasterise import rasterise
 
 #: Pixels this close to the face, as a share of the picture's side, count as face: the mask is a little wrong, and skin reflects.
 MARGIN = 1 / 32
@@ -20,7 +23,9 @@ def face_mask(model: FaceModel, params: FaceParams, size: int) -> Tensor:
     """(B, 1, size, size) in {0, 1}: where the rendered region `face` of the model is seen, grown by MARGIN."""
     if "face" not in model.regions:
         raise UserError('The face model has no region "face", so that nobody knows what lies outside it; give a model that has one.')
-    mask = render_face(model, params, size, regions=True).regions["face"]
+    faces = model.faces[model.face_part != LASHES]
+    # Which triangle is seen says it all: no normals, no light.
+    mask = region_masks(model, faces, rasterise(Camera().project(model.vertices(params)), faces, size))["face"]
     reach = max(1, round(size * MARGIN))
     return (functional.max_pool2d(mask, 2 * reach + 1, 1, reach) > 0).float()
 
