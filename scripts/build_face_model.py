@@ -26,7 +26,7 @@ from crossrig.face3d.basis import Basis, direction, principal_components
 from crossrig.face3d.eyes import Eyeball, fit_sphere, look_delta, make_eyeball
 from crossrig.face3d.landmarks import LANDMARK_NAMES
 from crossrig.face3d.layout import find_layout
-from crossrig.face3d.measures import measure_shapes
+from crossrig.face3d.measures import HELD_SIZES, PLACED_BY_NOSE, measure_shapes
 from crossrig.face3d.model import HEAD_FILE
 from crossrig.face3d.mouth import MouthRepair, make_mouth_repair
 from crossrig.face3d.occlusion import ambient_occlusion
@@ -296,8 +296,11 @@ def main() -> None:
     }
     for name, indices in layout.regions.items():
         tensors[f"region.{name}"] = torch.from_numpy(indices.astype(np.int32))
-    for name, values in (traits | measure_shapes(shapes, layout.landmarks, layout.regions)).items():
-        tensors[f"control.{name}"] = torch.from_numpy(direction(shape.scores, values).astype(np.float32))
+    measures = measure_shapes(shapes, layout.landmarks, layout.regions)
+    sizes = tuple(measures[name] for name in HELD_SIZES)
+    for name, values in (traits | measures).items():
+        held = sizes if name in PLACED_BY_NOSE else ()
+        tensors[f"control.{name}"] = torch.from_numpy(direction(shape.scores, values, held).astype(np.float32))
     for name, values in measure_complexions(complexions, painted, layout).items():
         held = () if name == "skinTone" else (complexions.amounts["melanin"],)  # paint must not change the skin's tone
         tensors[f"control.{name}"] = torch.from_numpy(direction(albedo.scores, values, held).astype(np.float32))

@@ -94,7 +94,7 @@ def _landmark_seeds(
     """Approximate positions of the landmarks on the right half (x < 0) and the middle."""
     outside = skin & ~masks["inside-mouth"]
     surface = mean[outside]
-    profile = surface[np.abs(surface[:, 0]) < 0.002]
+    profile = surface[(np.abs(surface[:, 0]) < 0.002) & (surface[:, 2] > 0)]  # of the face: not the back of the head
     right_eye = np.any(eye_direction != 0, axis=1) & (mean[:, 0] < 0)
     margin, outer, inner = _lid_margin(mean, outside, right_eye)
     lips = outside & masks["lips"]
@@ -136,7 +136,7 @@ def _nose_seeds(surface: Floats, profile: Floats, inner: Floats, lip_top: float)
     line = (lip - tip)[1:] / np.linalg.norm((lip - tip)[1:])
     behind = (below[:, 1] - tip[1]) * line[1] - (below[:, 2] - tip[2]) * line[0]
     base = below[np.abs(behind).argmax()]
-    seeds["nose_base_2"] = base
+    seeds["nose_base_2"] = base * (0.0, 1.0, 1.0)
     seeds["nose_base_1"] = _front(surface, 0.50 * inner[0], base[1] + 0.002)
     seeds["nose_base_0"] = _front(surface, 0.96 * inner[0], base[1] + 0.005)
     return seeds

@@ -11,6 +11,12 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
+#: Measures of where the nose stands in the face. In the population they go with the size of the head: a control that is to change the
+#: nose, and not the head with it, must hold that still.
+PLACED_BY_NOSE: tuple[str, ...] = ("noseLength", "noseProminence", "noseTipHeight", "mouthHeight")
+HELD_SIZES: tuple[str, ...] = ("faceWidth", "faceHeight", "foreheadHeight", "headDepth", "eyeSize", "eyeDistance")
+
+
 def measure_shapes(shapes: Floats, landmarks: Mapping[str, int], regions: Mapping[str, Integers]) -> dict[str, Floats]:
     """Lengths in metres, per head of `shapes` (N, V, 3), in neutral pose: name -> (N,)."""
 
