@@ -16,6 +16,7 @@ def eval_command(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
     parts = parser.add_subparsers(title="parts", metavar="PART", parser_class=Parser)
+    eval_attributes_command(parts)
     eval_edits_command(parts)
     eval_generator_command(parts)
     eval_domains_command(parts)
@@ -25,9 +26,31 @@ def _eval(options: argparse.Namespace) -> None:
     from crossrig import evaluate
 
     if not options.quick:
-        raise UserError("Say what to measure: `crossrig eval --quick`, `eval edits`, `eval generator` or `eval domains`.")
+        raise UserError("Say what to measure: `crossrig eval --quick`, or `eval` with attributes, edits, generator or domains.")
     figures = evaluate.shipped_quick(options.workers)
     print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
+
+
+def eval_attributes_command(parts: Any) -> None:
+    parser = add(parts, "attributes", _eval_attributes, "Measure T: what it reads in unseen codes, block by block and control by control.")
+    parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes (default: 512)")
+    parser.add_argument("--rig", type=Path, default=None, metavar="FILE", help="another rig of the same generator (default: the shipped)")
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--outdir", type=Path, default=None, help="folder for attributes.md, attributes.json and attributes.png")
+    parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
+
+
+def _eval_attributes(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.attributes import FILES, evaluate_attributes
+    from crossrig.evaluation.report import refuse_taken
+
+    samples = at_least(options.samples, 8, "--samples", 512)
+    if options.outdir is not None:
+        refuse_taken(make_folder(options.outdir), FILES, options.overwrite)
+    report = evaluate_attributes(samples, options.rig)
+    if options.outdir is not None:
+        report.write(options.outdir, options.overwrite)
+    print(report.as_json() if options.json else report.as_markdown())
 
 
 def eval_edits_command(parts: Any) -> None:

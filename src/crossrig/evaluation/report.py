@@ -45,7 +45,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
     def by_attribute(figure: str, rows: list[str], attributes: Iterable[str] = ATTRIBUTES) -> str:
         names = list(attributes)
         cells = [[_cell(figures.get(f"{prefix}{figure}.{name}.{method}")) for name in names] for method in rows]
-        return _table(["", *names], [[method, *row] for method, row in zip(rows, cells, strict=True)])
+        return table(["", *names], [[method, *row] for method, row in zip(rows, cells, strict=True)])
 
     yardsticks = [RENDERED] if not prefix and f"leak.mean.{RENDERED}" in figures else []
     whole = ["yaw_error_deg", "yaw_change_error_deg", "leak.mean"]
@@ -60,7 +60,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         "## Leak per spread moved along the command (empty: it did not move that way)",
         by_attribute("leak_per_moved", [*methods, *yardsticks]),
         "## As a whole",
-        _table(["", *whole], [[m, *(_cell(figures.get(f"{prefix}{name}.{m}")) for name in whole)] for m in [*methods, *yardsticks]]),
+        table(["", *whole], [[m, *(_cell(figures.get(f"{prefix}{name}.{m}")) for name in whole)] for m in [*methods, *yardsticks]]),
         "## Landmark error (% of the picture's side)", by_attribute("landmark_error", [*methods, *yardsticks]),
         "## Change outside the face (levels of 255)", by_attribute("outside_change", [*methods, *yardsticks]),
     ]  # fmt: skip
@@ -75,7 +75,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
     parts.append("## What moves under which command (population spreads per spread commanded)")
     for method in [*methods, *yardsticks]:
         rows = [[a, *(_cell(figures.get(f"{prefix}leak_matrix.{a}.{b}.{method}"), bounds=False) for b in ATTRIBUTES)] for a in ATTRIBUTES]
-        parts.append(_table([f"{method}: commanded", *ATTRIBUTES], rows))
+        parts.append(table([f"{method}: commanded", *ATTRIBUTES], rows))
     return parts
 
 
@@ -86,7 +86,7 @@ def _goals(figures: Mapping[str, Statistic]) -> str:
             value = figures[name].value
             met = value >= bound if larger else value <= bound
             rows.append([f"`{name}`", _cell(figures[name]), f"{'>=' if larger else '<='} {bound:g}", "reached" if met else "missed"])
-    return _table(["goal", "measured", "wanted", ""], rows)
+    return table(["goal", "measured", "wanted", ""], rows)
 
 
 def _control_table(controls: Mapping[str, ControlFigure]) -> str:
@@ -98,8 +98,8 @@ def _control_table(controls: Mapping[str, ControlFigure]) -> str:
         for name, row in controls.items()
     ]  # fmt: skip
     weak = sum(row.weak for row in controls.values())
-    table = _table(["control", "obedience", "slope", "leak", "sideways", "measured by", ""], rows)
-    return f"{len(controls)} controls, {weak} of them weak.\n\n{table}"
+    header = ["control", "obedience", "slope", "leak", "sideways", "measured by", ""]
+    return f"{len(controls)} controls, {weak} of them weak.\n\n{table(header, rows)}"
 
 
 def _cell(statistic: Statistic | None, bounds: bool = True) -> str:
@@ -109,7 +109,8 @@ def _cell(statistic: Statistic | None, bounds: bool = True) -> str:
     return f"{statistic.value:.3g}" if interval is None else f"{statistic.value:.3g} ({interval[0]:.3g} .. {interval[1]:.3g})"
 
 
-def _table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -137,7 +138,12 @@ def file_names(methods: Iterable[str]) -> list[str]:
 
 def check_folder(folder: Path, methods: Iterable[str], overwrite: bool) -> None:
     """Raises UserError when a file of the report is there already and may not be replaced."""
-    taken = [name for name in file_names(methods) if (folder / name).exists()]
+    refuse_taken(folder, file_names(methods), overwrite)
+
+
+def refuse_taken(folder: Path, names: Iterable[str], overwrite: bool) -> None:
+    """Raises UserError when one of these files is there already and may not be replaced."""
+    taken = [name for name in names if (folder / name).exists()]
     if taken and not overwrite:
         raise UserError(f"{folder / taken[0]}: exists already; choose another --outdir or add --overwrite.")
 

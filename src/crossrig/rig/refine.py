@@ -47,8 +47,8 @@ class RefinementConfig:
 
     steps: int = 3
     damping: float = 0.02
-    keep: float = 0.3
-    size: float = 0.01
+    keep: float = 1.0
+    size: float = 0.1
     batch: int = 32
 
     def __post_init__(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from crossrig.face3d.readings import readings
 from crossrig.studio import clips
 from crossrig.studio.outlets import Outlets
 from crossrig.studio.pictures import WIDEST, fitted, to_jpeg
 from crossrig.studio.protocol import ClipPreviewed, ClipReady, Extent, Frame, MakeClip, PreviewClip
-from crossrig.studio.readings import readings
 from crossrig.studio.slow import SlowWork
 from crossrig.studio.work import Pixels, Work
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
 from crossrig.face3d.controls import apply
+from crossrig.face3d.readings import readings
 from crossrig.session import EditSession
 from crossrig.studio.edits import Edits
 from crossrig.studio.pictures import WIDEST, fitted
 from crossrig.studio.project import Info
 from crossrig.studio.protocol import Edited, Extent, Opened
-from crossrig.studio.readings import readings
 from crossrig.studio.worker import Worker
 
 Pixels = NDArray[np.uint8]

@@ -8,7 +8,7 @@ import torch
 from crossrig.face3d.blocks import EXPRESSION_UNITS
 from crossrig.face3d.controls import CONTROLS, EXPRESSIONS, apply
 from crossrig.face3d.params import FaceParams
-from crossrig.studio.readings import readings
+from crossrig.face3d.readings import readings
 
 EXACT = [
     "yaw", "pitch", "roll", "moveX", "moveY", "moveZ", *EXPRESSION_UNITS, "light.azimuth", "light.elevation", "light.strength",
