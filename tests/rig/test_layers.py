@@ -10,7 +10,18 @@ from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, BLOCKS
 from crossrig.gan.generator import Generator
-from crossrig.rig.layers import combine, editable, load_selection, manipulator_probe, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.layers import (
+    agreement,
+    combine,
+    editable,
+    load_selection,
+    manipulator_probe,
+    mean_share,
+    rig_scores,
+    save_selection,
+    select,
+    swap_scores,
+)  # fmt: skip
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.rig.units import Units
@@ -32,6 +43,14 @@ def test_a_layer_must_count_in_both_tables() -> None:
     combined = combine({"pose": {"a": 2.0, "b": 1.0}}, {"pose": {"a": 0.0, "b": 5.0}})
     assert combined["pose"]["a"] == 0.0
     assert combined["pose"]["b"] == pytest.approx(0.5**0.5)
+
+
+def test_repeats_count_alike_and_say_how_far_they_agree() -> None:
+    mean = mean_share([{"pose": {"a": 4.0, "b": 2.0}}, {"pose": {"a": 0.1, "b": 0.2}}])
+    assert mean == {"pose": {"a": pytest.approx(0.75), "b": pytest.approx(0.75)}}
+    chosen = {"pose": ("a", "b"), "shape": ("a",)}
+    others = [{"pose": ("a", "b"), "shape": ("a",)}, {"pose": ("b", "c"), "shape": ("a",)}]
+    assert agreement(chosen, others) == {"pose": pytest.approx((1 + 1 / 3) / 2), "shape": 1.0}
 
 
 def test_swapping_scores_a_layer_that_the_picture_ignores_with_nothing(tiny_generator: Generator, tiny_model: FaceModel) -> None:

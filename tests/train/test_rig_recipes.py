@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,9 +87,16 @@ def test_layers_are_selected_for_every_attribute(
     config = layers.LayersTraining(
         generator=folder / "generator.safetensors", attributes=folder / "attributes.safetensors",
         reconstruction=folder / "reconstruction.safetensors", outdir=tmp_path / "layers", method=method,
-        steps=4, batch=8, codes=8,
+        steps=4, batch=8, codes=8, repeats=2,
     )  # fmt: skip
-    chosen = load_selection(layers.train(config, model=tiny_model), tiny_generator.style_space)
+    path = layers.train(config, model=tiny_model)
+    chosen = load_selection(path, tiny_generator.style_space)
+    content = json.loads(path.read_text())
+    assert all(0 <= content["agreement"][name] <= 1 for name in ATTRIBUTES)
+    assert all(0 < max(row.values()) <= 1 for row in content["scores"].values())
+    assert (tmp_path / "layers" / "layers.png").stat().st_size > 1000
+    table = layers.score_table(content["scores"], chosen)
+    assert table.count("*") == sum(len(names) for names in chosen.values())
     assert all(2 <= len(names) <= len(editable(tiny_generator.style_space)) for names in chosen.values())
 
 

@@ -12,12 +12,16 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float64]
 
 _PAPER, _INK, _GREY, _BLUE = (255, 255, 255), (32, 32, 32), (190, 190, 190), (33, 102, 172)
+_FRAME = (230, 120, 20)
 _SIDE = 300  # px of the square that holds the data
 _LEFT, _RIGHT, _TOP, _BOTTOM = 96, 16, 28, 46
 
 
-def heat_map(values: Floats, rows: Sequence[str], columns: Sequence[str], title: str, largest: float = 1.0) -> Pixels:
-    """A table (R, C) as squares, white at 0, dark blue from `largest` on, each with its number. ValueError for other sizes."""
+def heat_map(
+    values: Floats, rows: Sequence[str], columns: Sequence[str], title: str, largest: float = 1.0, framed: NDArray[np.bool_] | None = None
+) -> Pixels:
+    """A table (R, C) as squares, white at 0, dark blue from `largest` on, each with its number, some of them framed (R, C). ValueError for
+    other sizes."""
     if values.shape != (len(rows), len(columns)):
         raise ValueError(f"a table of {values.shape} cannot have {len(rows)} row and {len(columns)} column names")
     sheet, draw = _sheet(title)
@@ -29,7 +33,8 @@ def heat_map(values: Floats, rows: Sequence[str], columns: Sequence[str], title:
             share = min(max(float(values[i, j]) / largest, 0.0), 1.0) if np.isfinite(values[i, j]) else 0.0
             shade = tuple(round(paper + share * (blue - paper)) for paper, blue in zip(_PAPER, _BLUE, strict=True))
             corner = (_LEFT + j * wide, _TOP + i * high)
-            draw.rectangle((*corner, corner[0] + wide - 1, corner[1] + high - 1), fill=shade)
+            frame = _FRAME if framed is not None and framed[i, j] else None
+            draw.rectangle((*corner, corner[0] + wide - 2, corner[1] + high - 2), fill=shade, outline=frame, width=2)
             ink = _PAPER if share > 0.55 else _INK
             draw.text((corner[0] + wide / 2, corner[1] + high / 2), f"{values[i, j]:.2f}", fill=ink, font=font, anchor="mm")
     for j, column in enumerate(columns):

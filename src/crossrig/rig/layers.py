@@ -9,6 +9,8 @@ Two measurements, each a table attribute -> layer -> score:
 *swap*  without any trained editor: a layer's style is exchanged for another person's; the score is how much the attribute then
         changes in the picture (in population spreads, by the reconstruction network).
 
+Both are repeated with other seeds; scores are means over the repeats, and how far the repeats would have chosen alike is reported.
+
 The paper's thresholds are not published. Ours: a layer belongs to an attribute when its score is at least `share` of the best layer's
 (default 0.15), and never fewer than `least` layers. toRGB layers are never candidates.
 """
@@ -17,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -105,6 +107,27 @@ def combine(first: Scores, second: Scores) -> Scores:
             layer: math.sqrt(score / max(best, 1e-12) * second[attribute][layer] / max(other_best, 1e-12)) for layer, score in row.items()
         }
     return combined
+
+
+def mean_share(tables: Sequence[Scores]) -> Scores:
+    """Mean of several tables of the same layers, each row as shares of its best layer's score."""
+    shared: Scores = {}
+    for attribute, row in tables[0].items():
+        best = [max(max(table[attribute].values()), 1e-12) for table in tables]
+        shared[attribute] = {
+            layer: sum(table[attribute][layer] / most for table, most in zip(tables, best, strict=True)) / len(tables) for layer in row
+        }
+    return shared
+
+
+def agreement(chosen: Mapping[str, tuple[str, ...]], others: Sequence[Mapping[str, tuple[str, ...]]]) -> dict[str, float]:
+    """Attribute -> mean share of layers that the selection and each of the others have in common, of those that either has (Jaccard)."""
+
+    def common(attribute: str, other: Mapping[str, tuple[str, ...]]) -> float:
+        first, second = set(chosen[attribute]), set(other[attribute])
+        return len(first & second) / len(first | second)
+
+    return {attribute: sum(common(attribute, other) for other in others) / len(others) for attribute in chosen}
 
 
 def select(scores: Scores, share: float = SHARE, least: int = 2) -> dict[str, tuple[str, ...]]:

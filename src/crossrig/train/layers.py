@@ -6,17 +6,22 @@ one, or takes a trained StyleRig in S (`probe`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from crossrig import assets, checkpoint
 from crossrig.config import setting
+from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.errors import UserError
+from crossrig.evaluation.plots import Pixels, heat_map
+from crossrig.evaluation.report import table
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import BLOCKS, FaceParams
 from crossrig.gan.generator import Generator
@@ -26,7 +31,20 @@ from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
 from crossrig.rig.baselines.latents import latents_of
 from crossrig.rig.baselines.stylerig import StyleRigEditor
-from crossrig.rig.layers import SHARE, Probe, combine, editable, manipulator_probe, rig_scores, save_selection, select, swap_scores
+from crossrig.rig.layers import (
+    SHARE,
+    Probe,
+    Scores,
+    agreement,
+    combine,
+    editable,
+    manipulator_probe,
+    mean_share,
+    rig_scores,
+    save_selection,
+    select,
+    swap_scores,
+)  # fmt: skip
 from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
 from crossrig.rig.reading import on_device
@@ -55,11 +73,14 @@ class LayersTraining:
     lr: float = setting(2e-3, "peak learning rate")
     size_weight: float = setting(0.1, "cost of moving styles, so that layers that do not help stay still")
     codes: int = setting(96, "codes the layers are measured on")
+    repeats: int = setting(3, "times that all is measured, with other seeds: means are taken, and it is told how far the selections agree")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people the probe learns from are drawn from it")
     device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(2, "seed")
 
     def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ValueError(f"layers must be measured once or more, not {self.repeats} times")
         if self.probe is not None and self.method == "swap":
             raise ValueError("layer swaps need no probe; leave it out, or choose the method rig or both")
 
@@ -135,24 +156,55 @@ def train(
 def _choose(
     config: LayersTraining, generator: Generator, network: Reconstruction | None, predictor: AttributePredictor, units: Units, run: Run
 ) -> Path:
-    measured = sample_styles(generator, config.codes, torch.Generator().manual_seed(config.seed + 1), mixed=0.0)
-    tables = []
-    if config.method != "swap":
-        probe = _probe(config, generator, predictor, units, run)
-        tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
     if config.method != "rig":
         network = (network or load_reconstruction(config.reconstruction)).eval().requires_grad_(False)
-        tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
-    scores = tables[0] if len(tables) == 1 else combine(*tables)
+    repeats = [replace(config, seed=config.seed + 100 * repeat) for repeat in range(config.repeats)]
+    tables = [_measure(repeat, generator, network, predictor, units, run) for repeat in repeats]
+    scores = mean_share(tables)
     chosen = select(scores, config.share, config.least)
+    agreed = agreement(chosen, [select(table, config.share, config.least) for table in tables])
     for attribute, layers in chosen.items():
-        run.say(f"{attribute}: {' '.join(layers)}")
+        run.say(f"{attribute}: {' '.join(layers)} (repeats agree to {agreed[attribute]:.0%})")
+    run.say(score_table(scores, chosen))
+    save_picture(config.outdir / "layers.png", score_picture(scores, chosen), DigitalSource.RENDERED, overwrite=True)
     target = config.outdir / "layers.json"
     notes = {
         "generator": checkpoint.sha256(config.generator),
         "method": config.method,
         "share": config.share,
         "probe": None if config.probe is None else checkpoint.sha256(config.probe),
+        "agreement": agreed,
     }
     save_selection(target, chosen, scores, notes)
     return target
+
+
+def _measure(
+    config: LayersTraining, generator: Generator, network: Reconstruction | None, predictor: AttributePredictor, units: Units, run: Run
+) -> Scores:
+    """The scores of one seed."""
+    measured = sample_styles(generator, config.codes, torch.Generator().manual_seed(config.seed + 1), mixed=0.0)
+    tables = []
+    if config.method != "swap":
+        probe = _probe(config, generator, predictor, units, run)
+        tables.append(rig_scores(probe, predictor, generator.style_space, units, measured))
+    if network is not None and config.method != "rig":
+        tables.append(swap_scores(*on_device(generator, network, config.device), units, measured))
+    return tables[0] if len(tables) == 1 else combine(*tables)
+
+
+def score_table(scores: Scores, chosen: Mapping[str, tuple[str, ...]]) -> str:
+    """Layers x attributes, shares of the best layer's score; selected layers have a star."""
+    rows = [
+        [layer, *(f"{scores[name][layer]:.2f}{'*' if layer in chosen[name] else ''}" for name in scores)]
+        for layer in next(iter(scores.values()))
+    ]
+    return table(["layer", *scores], rows)
+
+
+def score_picture(scores: Scores, chosen: Mapping[str, tuple[str, ...]]) -> Pixels:
+    """The same as a heat map; selected layers are framed."""
+    layers = list(next(iter(scores.values())))
+    values = np.array([[scores[name][layer] for name in scores] for layer in layers])
+    framed = np.array([[layer in chosen[name] for name in scores] for layer in layers])
+    return heat_map(values, layers, [name[:5] for name in scores], "layers: share of the best score", framed=framed)
