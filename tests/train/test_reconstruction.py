@@ -93,3 +93,14 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert values[0] < 0.1
     assert values[-1] == pytest.approx(0.01)
     assert all(after <= before for before, after in pairwise(values[3:]))
+
+
+def test_a_network_may_go_on_with_another_shift_and_no_other_architecture(
+    tmp_path: Path, blobs: PortraitSet, tiny_model: FaceModel
+) -> None:
+    first = train(settings(tmp_path / "first", 1), blobs, tiny_model)
+    config = replace(settings(tmp_path / "second", 1), init=first, network=replace(TINY, shift=2))
+    assert load_reconstruction(train(config, blobs, tiny_model)).config.shift == 2
+    wider = replace(settings(tmp_path / "third", 1), init=first, network=replace(TINY, width=16))
+    with pytest.raises(UserError, match="start from another"):
+        train(wider, blobs, tiny_model)

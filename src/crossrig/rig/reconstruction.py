@@ -32,7 +32,7 @@ class ReconstructionConfig:
     taps     blocks of lite0 after which features are read (ignored by the resnet); the finer ones see lips and lids
     mixed    channels kept of the coarsest feature map before flattening; a quarter for every finer one
     hidden   width of the hidden layer of the head
-    shift    `predict` looks five times: at the picture, and shifted by this many pixels towards each corner; 0: once
+    shift    `predict` looks three times: at the picture, and shifted by this many pixels up and left, down and right; 0: once
     """
 
     network: Literal["lite0", "resnet"] = "lite0"
@@ -55,7 +55,7 @@ class ReconstructionConfig:
 
 
 #: The judge: other eyes, other resolution.
-JUDGE = ReconstructionConfig(network="resnet", size=80, width=32, mixed=96, hidden=512)
+JUDGE = ReconstructionConfig(network="resnet", size=80, width=32, mixed=96, hidden=512, shift=2)
 
 
 def blank_tensors() -> dict[str, Tensor]:
@@ -185,25 +185,24 @@ class Reconstruction(nn.Module):
         """Parameters of pictures (B,3,H,W) in [-1,1], in batches, without gradients; weights of expression units are clamped to
         [0,1].
 
-        Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image. The same for shifts
-        (`ReconstructionConfig.shift`), which move the head in the frame and not in the light: translation averages out.
+        Where the network knows how (`set_mirror`), the mean of what it reads in the picture and in its mirror image, and where it is asked
+        to (`ReconstructionConfig.shift`) in shifted copies of both. The shifts are opposite: what they do to the translation averages out.
         """
         params = FaceParams.unpack(torch.cat([self._read(part) for part in torch.split(images, batch)]))
         return params.replace(expression=params.expression.clamp(0.0, 1.0)) if self.space.expression == "units" else params
 
     def _read(self, images: Tensor) -> Tensor:
         """(B,3,H,W) -> (B,213): the mean over all views."""
-        views = self._shifted(resize(images, self.config.size))
-        read = [self(view) for view in views]
+        images = resize(images, self.config.size)
+        read = [self(view) for view in self._views(images)]
         if self.mirror.any():
-            read += [self(view.flip(3)) @ self.mirror for view in views]
+            read += [self(view) @ self.mirror for view in self._views(images.flip(3))]
         return torch.stack(read).mean(0)
 
-    def _shifted(self, images: Tensor) -> list[Tensor]:
-        """(B,3,size,size) -> the pictures, and where the network asks for it four shifted copies, their edges repeated."""
+    def _views(self, images: Tensor) -> list[Tensor]:
+        """(B,3,size,size) -> the pictures, and where the network is asked to look at them two shifted copies, their edges repeated."""
         by, size = self.config.shift, self.config.size
         if not by:
             return [images]
         wide = F.pad(images, (by, by, by, by), mode="replicate")
-        places = [(by, by), (0, 0), (0, 2 * by), (2 * by, 0), (2 * by, 2 * by)]
-        return [wide[..., top : top + size, left : left + size] for top, left in places]
+        return [wide[..., start : start + size, start : start + size] for start in (by, 0, 2 * by)]

@@ -9,7 +9,7 @@ Several processes (`train.parallel`) all degrade the whole batch, which costs li
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -170,8 +170,9 @@ def _start(config: ReconstructionTraining, architecture: ReconstructionConfig, l
         return network
     network = load_reconstruction(config.init).requires_grad_(True).train()
     network.space.check(space, f"network {config.init}")
-    if network.config != architecture:
+    if replace(network.config, shift=architecture.shift) != architecture:  # how often it looks is no matter of weights
         raise UserError(f"{config.init} is a network of {network.config}, not of {architecture}: start from another, or from none.")
+    network.config = architecture
     return network
 
 
