@@ -122,8 +122,8 @@ def test_codes_are_corrected_one_by_one(tiny_rig: Rig, units: Units, people: Fac
     edited = tiny_rig.move(styles, {"pose": command})
     together = Refiner(tiny_rig, units, units.spread(people))(styles, edited, {"pose": command})
     apart = Refiner(tiny_rig, units, units.spread(people), RefinementConfig(batch=4))(styles, edited, {"pose": command})
-    assert torch.allclose(together, apart, atol=1e-3)
-    assert not torch.allclose(together, edited, atol=1e-2)
+    assert torch.allclose(together, apart, atol=1e-2)  # of corrections of 0.3 to 3: steps are solved in float32
+    assert float((together - edited).abs().max(1).values.min()) > 0.1
 
 
 def test_only_the_attributes_own_layers_move(tiny_rig: Rig, units: Units, people: FaceParams, styles: torch.Tensor) -> None:

@@ -124,6 +124,25 @@ def test_m_learns_to_move_what_is_commanded(folder: Path, tmp_path: Path, tiny_m
     assert {"pose_edit", "pose_consistency", "shape_contour", "pose_size"} <= set(log[-1])
 
 
+def test_some_attributes_are_trained_and_the_others_stay(
+    folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator
+) -> None:
+    config = replace(manipulation_settings(folder, tmp_path / "m", 2), batch=4, image_batch=0)
+    layers_of = dict.fromkeys(ATTRIBUTES, editable(tiny_generator.style_space)[:2])
+    first = manipulation.train(config, model=tiny_model, layers=layers_of)
+    more = replace(config, outdir=tmp_path / "more", init=first, only=("pose", "shape"))
+    second = manipulation.train(more, model=tiny_model, layers=layers_of)
+    before, after = (load_rig(path).manipulators_by_name() for path in (first, second))
+    same = {
+        name: all(torch.equal(a, b) for a, b in zip(before[name].parameters(), after[name].parameters(), strict=True)) for name in before
+    }
+    assert same == {"shape": False, "expression": True, "albedo": True, "illumination": True, "pose": False}
+    with pytest.raises(ValueError, match="init"):
+        replace(config, only=("pose",))
+    with pytest.raises(ValueError, match="posture"):
+        replace(more, only=("posture",))
+
+
 def test_all_terms_of_a_step_are_there_and_a_run_resumes(
     folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator
 ) -> None:

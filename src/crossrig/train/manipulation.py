@@ -85,10 +85,22 @@ class ManipulationTraining:
     render_weight: float = setting(1.0, "compared renders")
     seen: Path | None = setting(None, "seen.safetensors of T's run: half of the people are drawn from it")
     init: Path | None = setting(None, "rig of the same generator and layers whose M are the beginning")
+    only: tuple[str, ...] = setting((), "attributes to train; the others stay as they are in --init. None: all")
     misindexed: bool = setting(False, "ablation: with the mixed-up layers of the original repository (rig/manipulation.py)")
     precision: Precision = setting("auto", "number format of painted features; auto: the fastest on this machine (gan/precision.py)")
     device: str = setting("cpu", "where edits are painted and looked at: cpu or cuda")
     seed: int = setting(3, "seed")
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.only) - set(ATTRIBUTES):
+            raise ValueError(f"only names {', '.join(sorted(unknown))}; the attributes are {', '.join(ATTRIBUTES)}")
+        if self.only and self.init is None:
+            raise ValueError("only some attributes can be trained where the others come from a rig: init")
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The attributes whose M are trained."""
+        return tuple(name for name in ATTRIBUTES if name in self.only or not self.only)
 
 
 @dataclass(frozen=True)
@@ -214,7 +226,8 @@ def train(
     rig = Rig(predictor, networks, space, checkpoint.sha256(config.generator))
     if config.init is not None:
         _begin_with(rig, config.init)
-    optimiser = torch.optim.Adam([p for p in rig.manipulators.parameters() if p.requires_grad], lr=config.lr, betas=(0.9, 0.98))
+    parameters = [p for name in config.trained for p in rig.manipulator(name).parameters() if p.requires_grad]
+    optimiser = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.98))
     eyes = None
     if network is not None and config.image_batch:
         eyes = _Painter(*on_device(generator, network, config.device), dtype, config.image_size or None)
@@ -227,7 +240,7 @@ def train(
         while budget.progress < 1.0:
             run.seed(budget.step)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            painted = list(ATTRIBUTES)[budget.step % len(ATTRIBUTES)]
+            painted = config.trained[budget.step % len(config.trained)]
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * schedule(budget.progress)
             optimiser.zero_grad(set_to_none=True)
@@ -235,7 +248,7 @@ def train(
             styles = sample_styles(generator, config.batch, random, mixed=0.25, seen=seen)
             with torch.no_grad():
                 own = predictor.predict(styles)
-            for attribute in ATTRIBUTES:
+            for attribute in config.trained:
                 painter = eyes if attribute == painted else None
                 found = _losses_of(config, attribute, rig, losses, styles, own, painter, pairs, random, processes)
                 torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
