@@ -45,7 +45,9 @@ def mean(
     for name, tensor in first.items():
         if not tensor.is_floating_point() and not torch.equal(tensor, second[name]):
             raise UserError(f"{' and '.join(map(str, files))} differ in {name}, which is no weight: they have no mean.")
-    return {name: tensor.lerp(second[name].to(tensor.dtype), 0.5) if tensor.is_floating_point() else tensor for name, tensor in first.items()}
+    return {
+        name: tensor.lerp(second[name].to(tensor.dtype), 0.5) if tensor.is_floating_point() else tensor for name, tensor in first.items()
+    }
 
 
 def ship_difference(name: str, source: Path, parent: str) -> Path:
