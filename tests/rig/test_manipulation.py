@@ -65,6 +65,8 @@ def test_the_ablation_has_the_fault_of_the_original_repository(tiny_generator: G
     assert [name for name in layers if not torch.equal(before[name], after[name])] == ["b8.conv0"]
     with pytest.raises(ValueError, match="to read"):
         replace(config, read=("b4.conv1",))
+    with pytest.raises(ValueError, match="to read"):
+        replace(config, read=())
 
 
 def test_attributes_are_applied_one_after_another(tiny_rig: Rig, styles: torch.Tensor) -> None:
@@ -111,6 +113,14 @@ def test_a_rig_of_another_generator_is_refused(tiny_rig: Rig) -> None:
     other = StyleSpace(16, {4: 16, 8: 16, 16: 8})
     with pytest.raises(UserError, match="do not belong together"):
         Rig(tiny_rig.predictor, tiny_rig.manipulators_by_name(), other, "0" * 64)
+
+
+def test_a_rig_that_reads_layers_there_are_not_is_refused(tiny_rig: Rig) -> None:
+    """Files come from strangers, and what is not checked here would fail at the first edit."""
+    config = ManipulatorConfig.for_attribute("pose", ("b4.conv1", "b8.conv0"), tiny_rig.space, misindexed=True)
+    elsewhere = replace(config, read=("b4.conv1", "b512.conv0"))
+    with pytest.raises(UserError, match="b512"):
+        Rig(tiny_rig.predictor, {"pose": Manipulator(elsewhere)}, tiny_rig.space, "0" * 64)
 
 
 def test_unknown_attributes_are_named(tiny_rig: Rig, styles: torch.Tensor) -> None:

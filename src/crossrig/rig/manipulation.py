@@ -48,7 +48,7 @@ class ManipulatorConfig:
             raise ValueError(f"blocks must be some of {', '.join(BLOCKS)}: got {self.blocks}")
         if not self.layers or len(self.layers) != len(self.sizes):
             raise ValueError(f"every edited layer needs one size: got {self.layers} and {self.sizes}")
-        if self.read and not len(self.read) == len(self.read_sizes) == len(self.layers):
+        if len(self.read) != len(self.read_sizes) or (self.read and len(self.read) != len(self.layers)):
             raise ValueError(f"every edited layer needs one layer, and its size, to read: got {self.read} and {self.read_sizes}")
         if any(name.endswith(".torgb") for name in self.layers):
             raise ValueError(f"toRGB layers are never edited (CDDFM3D): got {self.layers}")
@@ -186,6 +186,9 @@ class Rig(nn.Module):
             for name, size in zip(manipulator.config.layers, manipulator.config.sizes, strict=True):
                 if name not in space.names or space.layer(name).size != size:
                     raise UserError(f"The rig edits {name} ({size} values), which this generator does not have.")
+            for name, size in manipulator.config.sources.values():
+                if name not in space.names or space.layer(name).size != size:
+                    raise UserError(f"The rig reads {name} ({size} values), which this generator does not have.")
         self.predictor = predictor
         self.manipulators = nn.ModuleDict(manipulators)
         self.space = space
