@@ -1,9 +1,9 @@
 """The ablations of M: `python scripts/train_ablations.py --outdir FOLDER [--seen SEEN] [--steps 600] [--only NAME ...]`.
 
 Trains M again from nothing, on the shipped generator and T and with the shipped selection of layers: once with everything (`full`), and
-once for each thing left out or done otherwise. All see the same codes, commands and known pairs for as many steps. An interrupted run goes
-on, a finished one is not repeated. At the end stands the command that compares them with everything else; the step that is left out at
-edit time, refinement, needs no training: `ours_feedforward` against `ours`.
+once for each thing left out or done otherwise. All see the same codes and known pairs for as many steps, and commands drawn alike. An
+interrupted run goes on, a finished one is not repeated. At the end stands the command that compares them with everything else; the step
+that is left out at edit time, refinement, needs no training: `ours_feedforward` against `ours`.
 """
 
 from __future__ import annotations

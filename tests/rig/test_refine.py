@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -120,10 +122,12 @@ def test_a_step_from_anywhere_is_the_least_squares_one() -> None:
 def test_codes_are_corrected_one_by_one(tiny_rig: Rig, units: Units, people: FaceParams, styles: torch.Tensor) -> None:
     command = command_of(people, "pose", 6)
     edited = tiny_rig.move(styles, {"pose": command})
-    together = Refiner(tiny_rig, units, units.spread(people))(styles, edited, {"pose": command})
-    apart = Refiner(tiny_rig, units, units.spread(people), RefinementConfig(batch=4))(styles, edited, {"pose": command})
-    assert torch.allclose(together, apart, atol=1e-2)  # of corrections of 0.3 to 3: steps are solved in float32
-    assert float((together - edited).abs().max(1).values.min()) > 0.1
+    # Little is kept: steps that nearly fail amplify the rounding of an untrained rig's solves.
+    config = RefinementConfig(keep=0.3, size=0.01)
+    together = Refiner(tiny_rig, units, units.spread(people), config)(styles, edited, {"pose": command})
+    apart = Refiner(tiny_rig, units, units.spread(people), replace(config, batch=4))(styles, edited, {"pose": command})
+    assert torch.allclose(together, apart, atol=1e-3)
+    assert not torch.allclose(together, edited, atol=1e-2)
 
 
 def test_only_the_attributes_own_layers_move(tiny_rig: Rig, units: Units, people: FaceParams, styles: torch.Tensor) -> None:

@@ -41,13 +41,16 @@ def eval_attributes_command(parts: Any) -> None:
 
 
 def _eval_attributes(options: argparse.Namespace) -> None:
+    from functools import partial
+
     from crossrig.evaluation.attributes import FILES, evaluate_attributes
     from crossrig.evaluation.report import refuse_taken
 
     samples = at_least(options.samples, 8, "--samples", 512)
     if options.outdir is not None:
         refuse_taken(make_folder(options.outdir), FILES, options.overwrite)
-    report = evaluate_attributes(samples, options.rig)
+    progress = None if options.json else partial(show_progress, "looking at codes")
+    report = evaluate_attributes(samples, options.rig, progress)
     if options.outdir is not None:
         report.write(options.outdir, options.overwrite)
     print(report.as_json() if options.json else report.as_markdown())

@@ -10,7 +10,7 @@ network, whose labels T learned from, and the judge, who taught nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,8 @@ from crossrig.face3d.params import BLOCKS, FaceParams
 from crossrig.face3d.readings import readings
 from crossrig.files import write_text
 from crossrig.gan.weights import load_generator
-from crossrig.rig.reading import see
+from crossrig.metrics.r2 import block_r2
+from crossrig.rig.reading import together
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction, load_rig
 
@@ -39,6 +40,7 @@ from crossrig.rig.weights import load_reconstruction, load_rig
 DRAWN = (
     "yaw", "pitch", "roll", "jawOpen", "smile", "eyeBlinkLeft", "gender", "age", "faceWidth", "skinTone", "light.azimuth", "light.strength",
 )  # fmt: skip
+_DIRECTION_OF = {public: name for name, public in PUBLIC_NAMES.items()}
 FILES = ("attributes.md", "attributes.json", "attributes.png")
 
 
@@ -78,21 +80,17 @@ class AttributesReport:
         write_text(folder / "attributes.json", self.as_json() + "\n")
 
 
-def block_r2(units: Units, block: str, read: FaceParams, seen: FaceParams) -> float:
-    """1 - (squared errors) / (squared distances from the mean) of a block, in what it moves; 0 where nothing varies."""
-    error, truth = getattr(read, block) - getattr(seen, block), getattr(seen, block)
-    total = float(units.squared(block, truth - truth.mean(0)).sum())
-    return 1.0 - float(units.squared(block, error).sum()) / total if total > 0 else 0.0
-
-
-def control_value(control: Control, faces: FaceParams) -> Tensor:
-    """(N,): what a control reads in each face. Of a control that is added to a face, what the face has of its direction."""
-    if not control.relative:
-        return torch.tensor([readings(faces[index : index + 1], {})[control.name] for index in range(len(faces))])
-    internal = next((name for name, public in PUBLIC_NAMES.items() if public == control.name), control.name)
-    step = shipped_directions()[internal]
-    values: Tensor = getattr(faces, control.attribute) @ step / (step @ step)
-    return values
+def control_values(named: Sequence[Control], faces: FaceParams) -> dict[str, Tensor]:
+    """Control -> (N,): what it reads in each face. Of a control that is added to a face, what the face has of its direction."""
+    read = [readings(faces[index : index + 1], {}) for index in range(len(faces))]
+    found: dict[str, Tensor] = {}
+    for control in named:
+        if control.relative:
+            step = shipped_directions()[_DIRECTION_OF.get(control.name, control.name)]
+            found[control.name] = getattr(faces, control.attribute) @ step / (step @ step)
+        else:
+            found[control.name] = torch.tensor([values[control.name] for values in read])
+    return found
 
 
 def control_r2(control: Control, read: Tensor, seen: Tensor) -> float:
@@ -112,25 +110,32 @@ def report_of(
     """The report of what T read (N), and of what the reconstruction network and the judge saw."""
     figures: dict[str, float] = {}
     for block in BLOCKS:
-        figures |= {f"{block}.r2": block_r2(units, block, read, seen), f"{block}.r2_judge": block_r2(units, block, read, judged)}
-    points: dict[str, tuple[Tensor, Tensor]] = {}
-    for control in named:
-        pair = control_value(control, seen), control_value(control, read)
-        points[control.name], figures[f"control.{control.name}.r2"] = pair, control_r2(control, pair[1], pair[0])
+        for name, truth in (("r2", seen), ("r2_judge", judged)):
+            figures[f"{block}.{name}"] = block_r2(units, block, read, truth) or 0.0
+    there, by_t = control_values(named, seen), control_values(named, read)
+    points = {control.name: (there[control.name], by_t[control.name]) for control in named}
+    figures |= {f"control.{control.name}.r2": control_r2(control, by_t[control.name], there[control.name]) for control in named}
     return AttributesReport(figures, points, note)
 
 
 @torch.no_grad()
-def evaluate_attributes(samples: int, rig_file: Path | None = None) -> AttributesReport:
+def evaluate_attributes(samples: int, rig_file: Path | None = None, progress: Callable[[int, int], None] | None = None) -> AttributesReport:
     """The T of the shipped rig, or of another for the same generator, on unseen codes. UserError naming what is missing or does not fit."""
     human = assets.require("generator-human")
     generator = load_generator(human).eval().requires_grad_(False)
     rig = load_rig(rig_file or assets.require("manipulation"), checkpoint.sha256(human))
-    reader, judge = (load_reconstruction(assets.require(name)) for name in ("reconstruction", "judge"))
+    eyes = [load_reconstruction(assets.require(name)) for name in ("reconstruction", "judge")]
     model = FaceModel.load(assets.require("head"))
     rig.predictor.space.check(model.space, "attribute network T")
     styles = unseen_styles(generator, samples, UNSEEN.codes)
-    seen, judged = see(reader, generator, styles), see(judge, generator, styles)
+    looked: list[list[FaceParams]] = []
+    parts = torch.split(styles, together(generator.config.resolution))
+    for number, part in enumerate(parts, 1):
+        images = generator.synthesise(part).clamp(-1, 1)  # as files hold them
+        looked.append([network.predict(images) for network in eyes])
+        if progress is not None:
+            progress(number, len(parts))
+    seen, judged = (FaceParams.concatenate(list(found)) for found in zip(*looked, strict=True))
     offered = controls.offered(model)
     named = [control for control in named_controls() if control.name in offered]
     note = f"{samples} unseen codes, truncation 1, unmixed. docs/7-edits-evaluation.md."

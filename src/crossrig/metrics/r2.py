@@ -16,15 +16,19 @@ def attribute_r2(units: Units, attribute: str, predicted: FaceParams, truth: Fac
     """
     if len(truth) < 2 or len(predicted) != len(truth):
         raise UserError(f"R2 needs two or more faces and as many predictions; there are {len(truth)} and {len(predicted)}.")
-    block = MEASURED_BLOCK[attribute]
+    found = block_r2(units, MEASURED_BLOCK[attribute], predicted, truth)
+    if found is None:
+        raise UserError(f"R2 of {attribute} is undefined: all the faces have the same {attribute}.")
+    return found
+
+
+def block_r2(units: Units, block: str, predicted: FaceParams, truth: FaceParams) -> float | None:
+    """The same of one block of parameters; None where nothing in it varies."""
     wanted, found = getattr(truth, block).double(), getattr(predicted, block).double()
     gram = units.gram(block).double()
     error, centred = found - wanted, wanted - wanted.mean(0)
-    unexplained = float(((error @ gram) * error).sum())
     total = float(((centred @ gram) * centred).sum())
-    if total <= 0:
-        raise UserError(f"R2 of {attribute} is undefined: all the faces have the same {attribute}.")
-    return 1.0 - unexplained / total
+    return 1.0 - float(((error @ gram) * error).sum()) / total if total > 0 else None
 
 
 def all_r2(units: Units, predicted: FaceParams, truth: FaceParams) -> dict[str, float]:

@@ -57,7 +57,7 @@ _SHIFT = 5  # px: how far pictures are shifted before they are looked at
 
 @dataclass(frozen=True)
 class ManipulationTraining:
-    """Settings; one step trains every attribute's network once."""
+    """Settings; one step trains the network of every attribute (of `only`) once."""
 
     generator: Path
     attributes: Path
