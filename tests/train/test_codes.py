@@ -41,7 +41,8 @@ def test_mixed_codes_join_two_to_five_people_in_runs_of_layers(tiny_generator: G
 
 
 def test_half_of_the_people_are_those_an_encoder_saw(tiny_generator: Generator) -> None:
-    seen = torch.randn(7, tiny_generator.config.w_dim, generator=torch.Generator().manual_seed(3)) * 20
+    layers, width = tiny_generator.style_space.w_count, tiny_generator.config.w_dim
+    seen = torch.randn(7, layers, width, generator=torch.Generator().manual_seed(3)) * 20
     styles = sample_styles(tiny_generator, 300, torch.Generator().manual_seed(1), mixed=0.0, seen=seen)
     apart = torch.cdist(styles, tiny_generator.affine(seen)).amin(1)  # 0 for one of the seven
     from_seen = apart < 1e-2 * float(styles.norm(dim=1).mean())
@@ -49,15 +50,17 @@ def test_half_of_the_people_are_those_an_encoder_saw(tiny_generator: Generator) 
 
 
 def test_seen_people_are_read_back_and_must_fit_the_generator(tmp_path: Path, tiny_generator: Generator) -> None:
-    path, w = tmp_path / "seen.safetensors", torch.randn(3, tiny_generator.config.w_dim)
-    checkpoint.save(path, {"w": w}, {"kind": "seen"})
+    path = tmp_path / "seen.safetensors"
+    w_plus = torch.randn(3, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    checkpoint.save(path, {"w_plus": w_plus}, {"kind": "seen"})
     found = load_seen(path, tiny_generator)
     assert found is not None
-    assert torch.equal(found, w)
+    assert torch.equal(found, w_plus)
     assert load_seen(None, tiny_generator) is None
-    checkpoint.save(path, {"w": w[:, :-1]}, {"kind": "seen"})
-    with pytest.raises(UserError, match="holds no w"):
-        load_seen(path, tiny_generator)
+    for other in ({"w_plus": w_plus[:, :-1]}, {"w_plus": w_plus[..., :-1]}, {"w": w_plus[:, 0]}):
+        checkpoint.save(path, other, {"kind": "seen"})
+        with pytest.raises(UserError, match=r"holds no W\+"):
+            load_seen(path, tiny_generator)
 
 
 def test_what_the_encoder_sees_does_not_depend_on_the_batch(tiny_generator: Generator) -> None:
@@ -65,8 +68,10 @@ def test_what_the_encoder_sees_does_not_depend_on_the_batch(tiny_generator: Gene
     encoder = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4), pretrained=False).eval().requires_grad_(False)
     pictures = torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8)
     portraits = PortraitSet(pictures, torch.zeros(5, PACKED_SIZE), torch.zeros(5, 4))
+    torch.nn.init.normal_(encoder.offsets)
     whole, parts = seen_people(encoder, portraits), seen_people(encoder, portraits, batch=2)
-    assert whole.shape == (5, tiny_generator.config.w_dim)
+    assert whole.shape == (5, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    assert seen_people(encoder.common_w, portraits).shape == (5, tiny_generator.config.w_dim)
     torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
 
 

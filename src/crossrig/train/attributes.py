@@ -87,7 +87,7 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         portraits = load_portraits(config.data, generator.config.resolution, config.limit)
         seen = codes.seen_people(load_encoder(config.encoder), portraits)
         if run.processes.first:
-            checkpoint.save(config.outdir / "seen.safetensors", {"w": seen}, {"kind": "seen", "encoder": facts["encoder"]})
+            checkpoint.save(config.outdir / "seen.safetensors", {"w_plus": seen}, {"kind": "seen", "encoder": facts["encoder"]})
     # A folder for these very facts: labels of an interrupted run with other settings are never taken for ours.
     shards = config.outdir / f"labels-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]}"
     styles, labels = codes.labelled_codes(

@@ -14,7 +14,6 @@ from crossrig import checkpoint
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.inversion.encoder import Encoder
 from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.train.parallel import Processes
@@ -34,16 +33,15 @@ def sample_w_plus(
 ) -> Tensor:
     """(count, L, W) codes in W+. A share `mixed` of them joins 2 to `most` people over the layers (CDDFM3D: up to five z, truncation 1).
 
-    `seen` (N, W): w that an encoder found in pictures. Half of the people are then drawn from it instead of from z: pictures of the world
-    are inverted to codes like these, and they differ more than what the mapping network makes up.
+    `seen` (N, L, W): codes in W+ that an encoder found in pictures. Half of the people are then drawn from it instead of from z: pictures
+    of the world are inverted to codes like these, and they differ more than what the mapping network makes up.
     """
     layers = generator.style_space.w_count
     z = torch.randn(count, generator.config.z_dim, generator=random)
-    w = generator.map(z, truncation)
+    w_plus = generator.broadcast(generator.map(z, truncation)).clone()  # (N,L,W)
     if seen is not None:
         found = seen[torch.randint(len(seen), (count,), generator=random)]
-        w = torch.where(torch.rand(count, 1, generator=random) < 0.5, found, w)
-    w_plus = generator.broadcast(w).clone()  # (N,L,W)
+        w_plus = torch.where(torch.rand(count, 1, 1, generator=random) < 0.5, found, w_plus)
     is_mixed = torch.rand(count, generator=random) < mixed
     people = torch.randint(2, most + 1, (count, 1), generator=random)
     # Which of its people each layer belongs to: runs of neighbouring layers, cut at random.
@@ -118,9 +116,9 @@ def _kept(file: Path | None) -> Tensor | None:
 
 
 @torch.no_grad()
-def seen_people(encoder: Encoder, portraits: PortraitSet, batch: int = 64) -> Tensor:
-    """(N, W): what the encoder finds in portraits, the w that all layers share."""
-    return torch.cat([encoder.common_w(portraits.batch(index)[0]) for index in torch.split(torch.arange(len(portraits)), batch)])
+def seen_people(encoder: Callable[[Tensor], Tensor], portraits: PortraitSet, batch: int = 64) -> Tensor:
+    """What an encoder finds in portraits: (N, L, W), or (N, W) with its `common_w` in its place."""
+    return torch.cat([encoder(portraits.batch(index)[0]) for index in torch.split(torch.arange(len(portraits)), batch)])
 
 
 def load_seen(path: Path | None, generator: Generator) -> Tensor | None:
@@ -128,9 +126,10 @@ def load_seen(path: Path | None, generator: Generator) -> Tensor | None:
     if path is None:
         return None
     tensors, header = checkpoint.load(path)
-    if header.get("kind") != "seen" or tensors["w"].shape[1] != generator.config.w_dim:
-        raise UserError(f"{path} holds no w of this generator's; give the seen.safetensors of T's run.")
-    return tensors["w"]
+    wanted = (generator.style_space.w_count, generator.config.w_dim)
+    if header.get("kind") != "seen" or "w_plus" not in tensors or tensors["w_plus"].shape[1:] != wanted:
+        raise UserError(f"{path} holds no W+ codes of this generator's; give the seen.safetensors of T's run.")
+    return tensors["w_plus"]
 
 
 def load_codes(path: Path, generator: str) -> tuple[Tensor, Tensor]:

@@ -109,7 +109,7 @@ def train(config: MappingTraining) -> Path:
         raise UserError(f"{len(portraits)} portraits are too few; make some thousand with `crossrig synth`.")
     with Run.open(config.outdir, config) as run:
         run.seed(0)
-        found, codes = seen_people(encoder, portraits), portraits.codes  # (N, W), (N, C)
+        found, codes = seen_people(encoder.common_w, portraits), portraits.codes  # (N, W), (N, C)
         distance = Yardstick(found[:-held])
         before = variety(generator, found)  # of the generator as it came
         rotation = code_rotation(generator.config.z_dim)
