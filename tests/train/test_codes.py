@@ -11,10 +11,11 @@ from crossrig.errors import UserError
 from crossrig.face3d.params import PACKED_SIZE, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import EncoderConfig, encoder_for
+from crossrig.inversion.optimise import invert
 from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.train import codes
-from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, sample_w_plus, seen_people
+from crossrig.train.codes import labelled_codes, load_codes, load_seen, sample_styles, sample_w_plus, search_offsets, seen_people
 
 
 def test_unmixed_codes_are_those_of_z(tiny_generator: Generator) -> None:
@@ -73,6 +74,21 @@ def test_what_the_encoder_sees_does_not_depend_on_the_batch(tiny_generator: Gene
     assert whole.shape == (5, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
     assert seen_people(encoder.common_w, portraits).shape == (5, tiny_generator.config.w_dim)
     torch.testing.assert_close(whole, parts, rtol=1e-4, atol=1e-5)
+
+
+def test_a_search_adds_to_what_the_encoder_finds(tiny_generator: Generator, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4), pretrained=False).eval().requires_grad_(False)
+    people = tiny_generator.synthesise(sample_styles(tiny_generator, 10, torch.Generator().manual_seed(5), mixed=0.0)).clamp(-1, 1)
+    portraits = PortraitSet(((people + 1) * 127.5).round().byte(), torch.zeros(10, PACKED_SIZE), torch.zeros(10, 4))
+    offsets = search_offsets(tiny_generator, encoder, portraits, 9, 3, shards=tmp_path / "searched")
+    images = portraits.batch(torch.arange(9))[0]
+    assert offsets.shape == (9, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    for row in (0, 8):
+        alone = invert(images[row : row + 1], tiny_generator, encoder, steps=3).w_plus[0] - encoder(images)[row]
+        assert float((offsets[row] - alone).norm() / alone.norm()) < 0.02  # Adam's first steps make rounding larger
+    assert float(offsets.flatten(1).norm(dim=1).min()) > 0.1
+    assert not (tmp_path / "searched").exists()
 
 
 def test_the_seed_decides(tiny_generator: Generator) -> None:

@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
+from crossrig.inversion.encoder import EncoderConfig, encoder_for, save_encoder
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.layers import editable, load_selection
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.rig.weights import load_attributes, load_rig, save_attributes, save_reconstruction
 from crossrig.train import attributes, layers, manipulation
-from crossrig.train.codes import sample_styles
+from crossrig.train.codes import load_seen, sample_styles
 from crossrig.train.run import read_log
 
 TINY = ReconstructionConfig(network="resnet", size=32, width=8, mixed=8, hidden=16)
@@ -68,6 +70,33 @@ def test_t_learns_what_the_network_sees(folder: Path, tmp_path: Path, tiny_model
     made = (tmp_path / "t" / "codes.safetensors").stat().st_mtime_ns
     attributes.train(replace(config, steps=160), network=network, model=tiny_model)
     assert (tmp_path / "t" / "codes.safetensors").stat().st_mtime_ns == made
+
+
+def test_people_are_seen_and_searched_for(
+    folder: Path, tmp_path: Path, tiny_model: FaceModel, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4), pretrained=False)
+    save_encoder(folder / "encoder.safetensors", encoder, {"generator": ""})
+    portraits = PortraitSet(torch.randint(0, 256, (5, 3, 32, 32), dtype=torch.uint8), torch.zeros(5, 213), torch.zeros(5, 4))
+    monkeypatch.setattr(attributes, "load_portraits", lambda *_: portraits)
+    config = attributes.AttributesTraining(
+        generator=folder / "generator.safetensors", reconstruction=folder / "reconstruction.safetensors",
+        encoder=folder / "encoder.safetensors", outdir=tmp_path / "t", codes=64, held_out=32, steps=1, batch=8, hidden=(8,),
+        searched=2, search_steps=2,
+    )  # fmt: skip
+    found = {}
+    for name, searched in (("far", 2), ("near", 0)):
+        with pytest.raises(UserError, match="collapsed"):  # one step teaches nothing; the people are what counts here
+            attributes.train(replace(config, outdir=tmp_path / name, searched=searched, lr=3.0), model=tiny_model)
+        found[name] = load_seen(tmp_path / name / "seen.safetensors", tiny_generator)
+    assert found["far"] is not None
+    assert found["near"] is not None
+    assert found["near"].shape == (5, tiny_generator.style_space.w_count, tiny_generator.config.w_dim)
+    offsets = (found["far"] - found["near"]).flatten(1)  # (5, L*W): each of the two offsets, given to one or several
+    assert float(offsets.norm(dim=1).min()) > 0.01
+    assert int((torch.cdist(offsets, offsets) < 1e-3).sum(1).max()) >= 3
+    with pytest.raises(ValueError, match="goes with encoder"):
+        replace(config, encoder=None)
 
 
 def test_a_collapsed_t_is_refused(folder: Path, tmp_path: Path, tiny_model: FaceModel) -> None:

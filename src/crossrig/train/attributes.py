@@ -52,6 +52,8 @@ class AttributesTraining:
     encoder: Path | None = setting(None, "encoder of the generator: half of the people are then those it finds in --data")
     data: tuple[Path, ...] = setting((), "portrait archives for the encoder to look at")
     limit: int | None = setting(4000, "portraits of each archive it looks at")
+    searched: int = setting(0, "portraits also searched for, as an edit does; everybody seen gets what that adds to one of them; 0: nobody")
+    search_steps: int = setting(25, "steps of the search, as `crossrig edit` takes")
     hidden: tuple[int, ...] = setting((1024, 1024, 512), "widths of the network")
     steps: int = setting(6000, "training steps")
     minutes: float = setting(0.0, "stop training after this time; 0: no limit")
@@ -65,6 +67,10 @@ class AttributesTraining:
     device: str = setting("cpu", "where codes are painted and looked at: cpu or cuda")
     seed: int = setting(1, "seed")
 
+    def __post_init__(self) -> None:
+        if self.searched and self.encoder is None:
+            raise ValueError("a search begins with what an encoder finds: searched goes with encoder and data")
+
 
 def labelled_codes(config: AttributesTraining, generator: Generator, network: Reconstruction, run: Run) -> tuple[Tensor, Tensor]:
     """Styles (N,S) and labels (N,213), the last `held_out` of unmixed people; read back when the run has already made them."""
@@ -77,26 +83,40 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
         "held_out": config.held_out,
         "mixed": config.mixed,
         "encoder": checkpoint.sha256(config.encoder) if config.encoder else None,
+        "searched": [config.searched, config.search_steps],
         "seed": config.seed,
     }
     if run.processes.of_first(lambda: path.exists() and checkpoint.load_header(path) == facts):
         tensors, _ = checkpoint.load(path)
         return tensors["styles"], tensors["labels"]
+    # Folders for these very facts: shards of an interrupted run with other settings are never taken for ours.
+    mark = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    dtype = run.processes.of_first(lambda: feature_dtype(config.precision))
     seen = None
     if config.encoder is not None:
-        portraits = load_portraits(config.data, generator.config.resolution, config.limit)
-        seen = codes.seen_people(load_encoder(config.encoder), portraits)
+        seen = _seen(config, generator, run, config.outdir / f"searched-{mark}", dtype)
         if run.processes.first:
             checkpoint.save(config.outdir / "seen.safetensors", {"w_plus": seen}, {"kind": "seen", "encoder": facts["encoder"]})
-    # A folder for these very facts: labels of an interrupted run with other settings are never taken for ours.
-    shards = config.outdir / f"labels-{hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]}"
     styles, labels = codes.labelled_codes(
-        *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen, shards,
-        run.processes, run.processes.of_first(lambda: feature_dtype(config.precision)),
+        *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen,
+        config.outdir / f"labels-{mark}", run.processes, dtype,
     )  # fmt: skip
     if run.processes.first:
         checkpoint.save(path, {"styles": styles, "labels": labels}, facts)
     return styles, labels
+
+
+def _seen(config: AttributesTraining, generator: Generator, run: Run, shards: Path, dtype: torch.dtype) -> Tensor:
+    """(N,L,W): people as pictures are inverted to codes: what the encoder finds, and what a search adds to it."""
+    assert config.encoder is not None
+    encoder, portraits = load_encoder(config.encoder), load_portraits(config.data, generator.config.resolution, config.limit)
+    seen = codes.seen_people(encoder, portraits)
+    if not config.searched:
+        return seen
+    few = min(config.searched, len(portraits))
+    offsets = codes.search_offsets(generator, encoder, portraits, few, config.search_steps, run.progress, shards, run.processes, dtype)
+    random = torch.Generator().manual_seed(config.seed)
+    return seen + offsets[torch.randint(len(offsets), (len(seen),), generator=random)]
 
 
 def train(

@@ -13,12 +13,16 @@ from torch import Tensor
 from crossrig import checkpoint
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
+from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
+from crossrig.inversion.encoder import Encoder
+from crossrig.inversion.optimise import invert
 from crossrig.rig.reading import see
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.train.parallel import Processes
 
 _SHARD = 256  # codes that are labelled and kept together
+_SEARCHED = 8  # portraits that are searched for and kept together
 
 
 @torch.no_grad()
@@ -88,37 +92,79 @@ def labelled_codes(
     are taken for those of these very arguments, and are deleted at the end. `processes` share every shard; all get all labels. `dtype`: of
     the painted features.
     """
-    processes = processes or Processes()
     random = torch.Generator().manual_seed(seed)
     training = sample_styles(generator, count, random, mixed, seen=seen)
     styles = torch.cat([training, sample_styles(generator, held_out, random, mixed=0.0)])
-    parts, labels = torch.split(styles, _SHARD), []
+    return styles, in_shards(styles, lambda part: see(network, generator, part, dtype).pack(), _SHARD, progress, shards, processes)
+
+
+def in_shards(
+    rows: Tensor,
+    make: Callable[[Tensor], Tensor],
+    size: int,
+    progress: Callable[[int, int], None] | None = None,
+    shards: Path | None = None,
+    processes: Processes | None = None,
+) -> Tensor:
+    """`make` of all rows, `size` at a time, as `labelled_codes` says of its labels: kept in the folder `shards`, shared by `processes`."""
+    processes = processes or Processes()
+    parts, made = torch.split(rows, size), []
     for number, part in enumerate(parts):
-        file = shards / f"labels-{number:05d}.safetensors" if shards is not None else None
+        file = shards / f"{number:05d}.safetensors" if shards is not None else None
         found = processes.of_first(partial(_kept, file))
         if found is None:
-            padding = part[-1:].expand(-len(part) % processes.count, -1)  # the last shard may not be shared evenly
-            own = processes.share(torch.cat([part, padding]))
-            found = processes.gather(see(network, generator, own, dtype).pack())[: len(part)]
+            padding = part[-1:].repeat(-len(part) % processes.count, *[1] * (part.dim() - 1))  # the last shard may not be shared evenly
+            found = processes.gather(make(processes.share(torch.cat([part, padding]))))[: len(part)]
             if file is not None and processes.first:
-                checkpoint.save(file, {"labels": found}, {"kind": "labels"})
-        labels.append(found)
+                checkpoint.save(file, {"made": found}, {"kind": "shard"})
+        made.append(found)
         if progress is not None:
             progress(number + 1, len(parts))
     if shards is not None and processes.first:
         shutil.rmtree(shards)
-    return styles, torch.cat(labels)
+    return torch.cat(made)
 
 
 def _kept(file: Path | None) -> Tensor | None:
-    """The labels of a shard that was labelled before."""
-    return checkpoint.load(file)[0]["labels"] if file is not None and file.exists() else None
+    """What was made of a shard before."""
+    return checkpoint.load(file)[0]["made"] if file is not None and file.exists() else None
 
 
 @torch.no_grad()
 def seen_people(encoder: Callable[[Tensor], Tensor], portraits: PortraitSet, batch: int = 64) -> Tensor:
     """What an encoder finds in portraits: (N, L, W), or (N, W) with its `common_w` in its place."""
     return torch.cat([encoder(portraits.batch(index)[0]) for index in torch.split(torch.arange(len(portraits)), batch)])
+
+
+def search_offsets(
+    generator: Generator,
+    encoder: Encoder,
+    portraits: PortraitSet,
+    count: int,
+    steps: int,
+    progress: Callable[[int, int], None] | None = None,
+    shards: Path | None = None,
+    processes: Processes | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """(count, L, W): what a search of some steps in W+ (`inversion.optimise`) adds to what the encoder finds in the first portraits.
+
+    An encoder's codes lie next to W, where T reads well. Codes that are edited have been searched for, and lie further off: T that never
+    saw such offsets reads the light of inverted portraits with an R2 of 0.85 instead of 0.96. The other arguments as in `labelled_codes`.
+    """
+    perceptual = PerceptualDistance()
+
+    def search(index: Tensor) -> Tensor:
+        images = portraits.batch(index)[0]
+        with torch.no_grad():
+            started: Tensor = encoder(images)  # (B,L,W)
+        found = [
+            invert(image[None], generator, steps=steps, perceptual=perceptual, start=start[None], dtype=dtype).w_plus
+            for image, start in zip(images, started, strict=True)
+        ]
+        return torch.cat(found) - started
+
+    return in_shards(torch.arange(count), search, _SEARCHED, progress, shards, processes)
 
 
 def load_seen(path: Path | None, generator: Generator) -> Tensor | None:
