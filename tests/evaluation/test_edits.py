@@ -125,7 +125,9 @@ def test_every_named_figure_is_there_and_the_object_is_flat(tools: Instruments, 
             for figure in ("obedience", "obedience_slope", "leak", "landmark_error", "outside_change", "disentanglement_score"):
                 assert f"{figure}.{attribute}.{method}" in flat
             assert f"inverted.obedience.{attribute}.{method}" in flat
-        for figure in ("yaw_error_deg", "yaw_change_error_deg", "disentanglement_score", "frechet", "milliseconds", "leak.mean"):
+            assert f"slider_jump.{attribute}.{method}" in flat
+        whole = ("yaw_error_deg", "yaw_change_error_deg", "disentanglement_score", "frechet", "order_gap", "milliseconds", "leak.mean")
+        for figure in whole:
             assert f"{figure}.{method}" in flat
         assert flat[f"milliseconds.{method}"] > 0
         assert set(evaluation.points[method]) == {*ATTRIBUTES, "yaw, degrees"}

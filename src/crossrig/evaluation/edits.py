@@ -17,8 +17,8 @@ Protocol
                `leak_per_moved.{commanded}.{method}` divides by what moved along the command instead of by what was commanded.
 *yaw*          targets uniform in +-40 degrees, everything else kept: |judged yaw - target| (`yaw_error_deg`), and |judged change -
                commanded change| (`yaw_change_error_deg`), medians.
-*the rest*     `metrics.landmarks`, `.outside`, `.identity`, `.disentanglement`, `.frechet`; `milliseconds`: median time of one edit of one
-               code, without painting it, on the machine at hand.
+*the rest*     `metrics.landmarks`, `.outside`, `.identity`, `.disentanglement`, `.frechet`; evaluation/coherence.py; `milliseconds`: median
+               time of one edit of one code, without painting it, on the machine at hand.
 *intervals*    95 %, bootstrap over subjects (`metrics.bootstrap`), the same draws for all methods; `margin.*` are differences of a baseline
                to `ours` on the same subjects and commands, above 0 where ours is better.
 """
@@ -36,6 +36,7 @@ from torch import Tensor
 
 from crossrig.errors import UserError
 from crossrig.evaluate import unseen_styles, yaw
+from crossrig.evaluation.coherence import order_figures, slider_figures
 from crossrig.evaluation.instruments import Instruments, Seen, Subjects, faces, look
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.metrics import disentanglement
@@ -86,13 +87,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is measured. codes and portraits: subjects. anchors, targets: sets of the disentanglement score. timed: edits timed one by
-    one. draws: of the bootstrap."""
+    """How much is measured. codes and portraits: subjects. anchors, targets: sets of the disentanglement score; anchors also get all five
+    attributes in two orders. slides: subjects whose sliders are drawn slowly. timed: edits timed one by one. draws: of the bootstrap."""
 
     codes: int = 512
     portraits: int = 200
     anchors: int = 64
     targets: int = 5
+    slides: int = 8
     timed: int = 25
     draws: int = 1000
 
@@ -164,8 +166,10 @@ def evaluate_edits(
     sets = Resampling(sizes.anchors, sizes.draws)
     for step, (method, editor) in enumerate(editors.items()):
         figures |= disentanglement_figures(instruments, editor, subjects, sizes, sets, method)
+        figures |= order_figures(instruments, editor, subjects, sizes.anchors, sizes.draws, method)
+        figures |= slider_figures(instruments, editor, subjects, sizes.slides, sizes.draws, method)
         figures[f"milliseconds.{method}"] = Statistic.single(milliseconds(editor, subjects, sizes.timed))
-        tell("disentanglement, cost", step + 1, len(editors))
+        tell("disentanglement, order, sliders, cost", step + 1, len(editors))
     if inverted is not None:
         portraits = Subjects.of(instruments, inverted)
         figures |= evaluate_subjects(instruments, editors, portraits, sizes, "inverted.", tell).figures

@@ -50,7 +50,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
     yardsticks = [RENDERED] if not prefix and f"leak.mean.{RENDERED}" in figures else []
     whole = ["yaw_error_deg", "yaw_change_error_deg", "leak.mean"]
     if not prefix:
-        whole += ["disentanglement_score", "frechet", "milliseconds"]
+        whole += ["disentanglement_score", "frechet", "order_gap", "milliseconds"]
     parts = [
         *([] if prefix else [_goals(figures)]),
         "## Obedience (R2)", by_attribute("obedience", [*methods, TARGET, *yardsticks]),
@@ -65,6 +65,7 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         "## Change outside the face (levels of 255)", by_attribute("outside_change", [*methods, *yardsticks]),
     ]  # fmt: skip
     if not prefix:
+        parts += ["## Largest step of a slider over the mean of 16 (1: even; 16: a jump)", by_attribute("slider_jump", methods)]
         parts.append(f"`frechet.unedited` {_cell(figures.get('frechet.unedited'))}: as many unedited pictures against the same reference.")
     if f"{prefix}identity.strangers" in figures:
         parts += ["## Identity (cosine of dlib's descriptors)", by_attribute("identity", [*methods, *yardsticks], KEEPS_IDENTITY)]

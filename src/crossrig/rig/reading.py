@@ -11,8 +11,8 @@ from crossrig.face3d.params import FaceParams
 from crossrig.gan.generator import Generator
 from crossrig.rig.reconstruction import Reconstruction
 
-#: Pixels of pictures that are painted and looked at together: 32 pictures of 128 px, or one of 1024 (some gigabytes on the way).
-_PIXELS = 32 * 128**2
+#: Pixels of pictures that are painted and looked at together: 16 pictures of 128 px, 4 of 256. More leave the cache and take longer each.
+_PIXELS = 16 * 128**2
 
 
 def together(resolution: int) -> int:
