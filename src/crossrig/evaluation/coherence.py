@@ -1,8 +1,8 @@
 """Do the edits of a method fit together? Attributes in another order, and a slider drawn slowly.
 
-`order_gap.{method}`                every subject gets all five attributes of the next one, in one order and in the opposite one. How far the
-                                    two results lie apart, per distance from where both began, in spreads, as the judge sees it; mean of the
-                                    attributes. 0: the order does not matter.
+`order_gap.{method}`                every subject gets all five attributes of the next one, in one order and in the opposite one. How far
+                                    the two results lie apart, per distance from where both began, in spreads, as the judge sees it; mean of
+                                    the attributes. 0: the order does not matter.
 `slider_jump.{attribute}.{method}`  an attribute is drawn to the next subject's in STEPS equal steps. The largest change of the picture from
                                     one step to the next over their mean, mean of the subjects. 1: even throughout; STEPS: all at once.
 """
