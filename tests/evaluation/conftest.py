@@ -56,7 +56,7 @@ def transparent(monkeypatch: pytest.MonkeyPatch) -> None:
     def see(_network: Any, _generator: Any, styles: torch.Tensor) -> FaceParams:
         return FaceParams.unpack(styles)
 
-    def look(_instruments: Any, styles: torch.Tensor, identity: bool = True) -> Seen:
+    def look(_instruments: Any, styles: torch.Tensor, identity: bool = True, points: bool = True) -> Seen:
         return Seen(FaceParams.unpack(styles), torch.zeros(len(styles), 3, 16, 16), styles.narrow(1, 0, 4), styles if identity else None)
 
     for module in (instruments, edits):

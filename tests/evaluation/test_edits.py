@@ -1,14 +1,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
 from crossrig.errors import UserError
 from crossrig.evaluation import edits
-from crossrig.evaluation.edits import Sizes, disentanglement_figures, evaluate_edits, evaluate_subjects, margins, milliseconds, yaw_figures
-from crossrig.evaluation.instruments import Instruments, Subjects
+from crossrig.evaluation.edits import (
+    MOVES_POINTS,
+    Sizes,
+    disentanglement_figures,
+    evaluate_edits,
+    evaluate_subjects,
+    margins,
+    milliseconds,
+    yaw_figures,
+)
+from crossrig.evaluation.instruments import Instruments, Seen, Subjects
 from crossrig.evaluation.methods import build_editors
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.metrics.bootstrap import Resampling
@@ -49,6 +59,27 @@ def test_one_that_does_nothing_scores_nothing(tools: Instruments, subjects: Subj
     assert figures["yaw_error_deg.ours"] > 10
     assert not any(name.startswith("leak_per_moved") for name in figures)
     assert figures["identity.pose.ours"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_dlibs_points_are_compared_with_our_landmarks(
+    tools: Instruments, subjects: Subjects, perfect: Editor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look(_: Instruments, styles: torch.Tensor, identity: bool = True, points: bool = True) -> Seen:
+        params = FaceParams.unpack(styles)
+        found = tools.landmarks.points(params) + 0.3  # somebody else's points lie elsewhere, and move alike
+        found[5] = torch.nan  # and one face was not found
+        return Seen(params, torch.zeros(len(styles), 3, 16, 16), styles.narrow(1, 0, 4), None, found if points else None)
+
+    monkeypatch.setattr(edits, "look", look)
+    pointed = replace(subjects, before=look(tools, subjects.styles))
+    figures = measured(tools, pointed, perfect)
+    assert [name for name in ATTRIBUTES if f"obedience_dlib.{name}.ours" in figures] == ["shape", "expression", "pose"]
+    for attribute in MOVES_POINTS:
+        assert figures[f"dlib_found.{attribute}.ours"] == pytest.approx(63 / 64, abs=1e-4)
+        assert figures[f"obedience_dlib.{attribute}.ours"] == pytest.approx(1.0, abs=1e-4)
+        assert figures[f"obedience_dlib_slope.{attribute}.ours"] == pytest.approx(1.0, abs=1e-4)
+    lazy = measured(tools, pointed, lambda styles, attribute, command: styles)
+    assert lazy["obedience_dlib.pose.ours"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_half_the_way_and_a_leak_are_found_out(tools: Instruments, subjects: Subjects, perfect: Editor) -> None:

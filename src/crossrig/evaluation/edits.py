@@ -11,6 +11,8 @@ Protocol
                which fulfils the command exactly, so what it misses is what judge and reader disagree about when they read two pictures.
                An editor that moves with more caution than people differ can score higher, as it brings less of that into play.
                Neither is `rendered` (evaluation/rerendered.py), the yardstick of leaks.
+*by dlib*      where its 51 points inside the face move, beside where the command moves our landmarks (`obedience_dlib`, metrics/points.py):
+               a tool that others trained. `dlib_found`: share of the subjects whose points it found before and after.
 *leak*         `leak_matrix.{commanded}.{other}.{method}`: sum over subjects of the judged change of the other attribute, in its population
                spreads, over the sum of the commanded changes in theirs. `leak.{commanded}.{method}`: mean of the four others. A part is
                the judge's own unrest: it is not the same face to it from another side. An editor that hardly moves hardly leaks, so
@@ -48,6 +50,7 @@ from crossrig.metrics.landmarks import landmark_error
 from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import Answer, answer
 from crossrig.metrics.outside import outside_change
+from crossrig.metrics.points import answer_of_points
 from crossrig.rig.editors import Editor
 from crossrig.rig.reading import see
 from crossrig.rig.units import MEASURED_BLOCK
@@ -77,6 +80,8 @@ TARGET = "target"
 RENDERED = "rendered"
 #: Attributes under whose edits a person stays the same person.
 KEEPS_IDENTITY: tuple[str, ...] = ("pose", "expression", "illumination")
+#: Attributes whose edits move the points of a face.
+MOVES_POINTS: tuple[str, ...] = ("pose", "expression", "shape")
 #: Reach of the yaw targets, degrees.
 YAW_REACH = 40.0
 
@@ -125,6 +130,8 @@ class Outcome:
     """(N,) levels of 255."""
     identity: Tensor | None
     """(N,) cosine."""
+    pointed: tuple[Answer, Tensor] | None
+    """What dlib's points say came of the command, and (N,) whose points it found; None for attributes that move none, or without dlib."""
     features: Tensor
     """(N,C)"""
 
@@ -211,7 +218,7 @@ def evaluate_subjects(
 def edit_and_look(instruments: Instruments, subjects: Subjects, editor: Editor, attribute: str) -> Outcome:
     """Command every subject the next one's attribute and look at what comes of it."""
     edited = editor(subjects.styles, attribute, subjects.command(attribute))
-    return outcome(instruments, subjects, attribute, look(instruments, edited, identity=attribute in KEEPS_IDENTITY))
+    return outcome(instruments, subjects, attribute, look(instruments, edited, attribute in KEEPS_IDENTITY, attribute in MOVES_POINTS))
 
 
 def outcome(instruments: Instruments, subjects: Subjects, attribute: str, after: Seen) -> Outcome:
@@ -221,12 +228,19 @@ def outcome(instruments: Instruments, subjects: Subjects, attribute: str, after:
     identity = None
     if before.descriptors is not None and after.descriptors is not None:
         identity = same_person(before.descriptors, after.descriptors)
+    pointed = None
+    if attribute in MOVES_POINTS and before.points is not None and after.points is not None:
+        own = subjects.own
+        wanted = own.with_attribute(attribute, own.attribute(attribute) + command)
+        commanded = instruments.landmarks.points(wanted) - instruments.landmarks.points(own)
+        pointed = answer_of_points(commanded, after.points - before.points)
     return Outcome(
         _answer(instruments, subjects, attribute, command, after),
         moves(instruments.units, subjects.spread, before.params, after.params),
         landmark_error(instruments.landmarks, after.params, goal),
         outside_change(before.pictures, after.pictures, torch.maximum(subjects.face, faces(instruments, after))),
         identity,
+        pointed,
         after.features,
     )
 
@@ -243,7 +257,8 @@ def _rolled(seen: Seen) -> Seen:
     """What would be seen if every subject had become the next one."""
     params = FaceParams.unpack(seen.params.pack().roll(-1, 0))
     descriptors = None if seen.descriptors is None else seen.descriptors.roll(-1, 0)
-    return Seen(params, seen.pictures.roll(-1, 0), seen.features.roll(-1, 0), descriptors)
+    points = None if seen.points is None else seen.points.roll(-1, 0)
+    return Seen(params, seen.pictures.roll(-1, 0), seen.features.roll(-1, 0), descriptors, points)
 
 
 def mean_leak(figures: Mapping[str, Statistic], method: str) -> Figures:
@@ -265,6 +280,12 @@ def outcome_figures(outcome: Outcome, resampling: Resampling, attribute: str, me
         figures[f"leak_per_moved.{attribute}.{method}"] = average([resampling.ratio(outcome.moved[name], along) for name in others])
     figures[f"landmark_error.{attribute}.{method}"] = resampling.mean(outcome.landmarks)
     figures[f"outside_change.{attribute}.{method}"] = resampling.mean(outcome.outside)
+    if outcome.pointed is not None:
+        answered, found = outcome.pointed
+        figures[f"dlib_found.{attribute}.{method}"] = resampling.mean(found.double())
+        if found.any():
+            figures[f"obedience_dlib.{attribute}.{method}"] = answered.r2(resampling)
+            figures[f"obedience_dlib_slope.{attribute}.{method}"] = answered.slope(resampling)
     if outcome.identity is not None:
         figures[f"identity.{attribute}.{method}"] = resampling.mean(outcome.identity)
     return figures
@@ -317,7 +338,7 @@ def realism_figures(instruments: Instruments, edited: Mapping[str, Tensor], seed
     figures: Figures = {}
     for method, features in edited.items():
         if not figures:
-            fresh = look(instruments, unseen_styles(instruments.generator, 2 * len(features), seed), identity=False).features
+            fresh = look(instruments, unseen_styles(instruments.generator, 2 * len(features), seed), False, False).features
             reference, other = torch.split(fresh, len(features))
             figures["frechet.unedited"] = Statistic.single(frechet_distance(other, reference))
         figures[f"frechet.{method}"] = Statistic.single(frechet_distance(features, reference))

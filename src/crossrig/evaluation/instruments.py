@@ -15,6 +15,7 @@ from crossrig.gan.generator import Generator
 from crossrig.metrics.frechet import pooled_features
 from crossrig.metrics.identity import FaceDescriptor
 from crossrig.metrics.outside import face_mask
+from crossrig.metrics.points import PointFinder
 from crossrig.rig.losses import PointLoss
 from crossrig.rig.reading import see, together
 from crossrig.rig.reconstruction import Reconstruction
@@ -28,7 +29,7 @@ _LAST_TAP = (15,)
 @dataclass(frozen=True)
 class Instruments:
     """generator: whose codes are edited. reader: the reconstruction network, in whose terms commands are given. judge: looks at the
-    outcome. descriptor: dlib's, None where it is not installed. features: EfficientNet-Lite0."""
+    outcome. descriptor, finder: dlib's, None where they are not installed. features: EfficientNet-Lite0."""
 
     generator: Generator
     reader: Reconstruction
@@ -38,6 +39,7 @@ class Instruments:
     landmarks: PointLoss
     features: FeatureTaps
     descriptor: FaceDescriptor | None
+    finder: PointFinder | None
 
     @classmethod
     def of(
@@ -48,12 +50,13 @@ class Instruments:
         model: FaceModel,
         features: FeatureTaps | None = None,
         descriptor: FaceDescriptor | None = None,
+        finder: PointFinder | None = None,
     ) -> Instruments:
         """The instruments that go with a generator, two readers of pictures and a face model; UserError when they read another one."""
         for network, what in ((reader, "reconstruction network"), (judge, "judge")):
             network.space.check(model.space, what)
         taps = FeatureTaps(SHOWN, _LAST_TAP) if features is None else features
-        return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor)
+        return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor, finder)
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,30 @@ class Seen:
     """(N,C)"""
     descriptors: Tensor | None
     """(N,128)"""
+    points: Tensor | None = None
+    """(N,68,2), NDC; not a number where no face was found."""
 
 
-def look(instruments: Instruments, styles: Tensor, identity: bool = True) -> Seen:
-    """Paint codes (N,S) and look at them. identity=False leaves out the face descriptors, which cost the most."""
+def look(instruments: Instruments, styles: Tensor, identity: bool = True, points: bool = True) -> Seen:
+    """Paint codes (N,S) and look at them. What costs the most can be left out: identity, the face descriptors, and points, dlib's."""
     parts = torch.split(styles, together(instruments.generator.config.resolution))
-    return look_at(instruments, (instruments.generator.synthesise(part).clamp(-1, 1) for part in parts), identity)
+    return look_at(instruments, (instruments.generator.synthesise(part).clamp(-1, 1) for part in parts), identity, points)
 
 
 @torch.no_grad()
-def look_at(instruments: Instruments, batches: Iterable[Tensor], identity: bool = True) -> Seen:
+def look_at(instruments: Instruments, batches: Iterable[Tensor], identity: bool = True, points: bool = True) -> Seen:
     """Look at pictures that come in batches (B,3,R,R), in [-1,1]."""
-    params, pictures, features, descriptors = [], [], [], []
+    params, pictures, features, descriptors, found = [], [], [], [], []
     for images in batches:
         params.append(instruments.judge.predict(images))
         pictures.append(resize(images, SHOWN) if images.shape[-1] > SHOWN else images)
         features.append(pooled_features(instruments.features, images))
         if identity and instruments.descriptor is not None:
             descriptors.append(instruments.descriptor.describe(images))
-    return Seen(FaceParams.concatenate(params), torch.cat(pictures), torch.cat(features), torch.cat(descriptors) if descriptors else None)
+        if points and instruments.finder is not None:
+            found.append(instruments.finder.find(images))
+    asked = (torch.cat(answers) if answers else None for answers in (descriptors, found))
+    return Seen(FaceParams.concatenate(params), torch.cat(pictures), torch.cat(features), *asked)
 
 
 def faces(instruments: Instruments, seen: Seen) -> Tensor:

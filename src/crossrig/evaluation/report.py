@@ -11,7 +11,7 @@ from torch import Tensor
 from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.errors import UserError
 from crossrig.evaluation.controls import ControlFigure
-from crossrig.evaluation.edits import KEEPS_IDENTITY, OURS, RENDERED, TARGET, Evaluation, Points
+from crossrig.evaluation.edits import KEEPS_IDENTITY, MOVES_POINTS, OURS, RENDERED, TARGET, Evaluation, Points
 from crossrig.evaluation.plots import Pixels, beside, heat_map, scatter
 from crossrig.face3d.params import ATTRIBUTES
 from crossrig.files import write_text
@@ -70,6 +70,10 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
     if f"{prefix}identity.strangers" in figures:
         parts += ["## Identity (cosine of dlib's descriptors)", by_attribute("identity", [*methods, *yardsticks], KEEPS_IDENTITY)]
         parts.append(f"Two different people: {_cell(figures[f'{prefix}identity.strangers'])}.")
+    if any(name.startswith(f"{prefix}obedience_dlib.") for name in figures):
+        parts.append("## Obedience by dlib's points (R2; slope; share of people whose points it found)")
+        by_dlib = ("obedience_dlib", "obedience_dlib_slope", "dlib_found")
+        parts += [by_attribute(figure, [*methods, *yardsticks], MOVES_POINTS) for figure in by_dlib]
     if others := [method for method in methods if method != OURS and OURS in methods]:
         parts += ["## Ours against the others (above 0: ours is better)"]
         parts += ["Obedience:", by_attribute("margin.obedience", others), "Leak:", by_attribute("margin.leak", others)]

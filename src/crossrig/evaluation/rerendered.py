@@ -15,7 +15,7 @@ from torch import Tensor
 
 from crossrig.data.people import Person, person, sample_code
 from crossrig.data.portraits import render_portrait
-from crossrig.evaluation.edits import KEEPS_IDENTITY, RENDERED, Figures, mean_leak, outcome, outcome_figures
+from crossrig.evaluation.edits import KEEPS_IDENTITY, MOVES_POINTS, RENDERED, Figures, mean_leak, outcome, outcome_figures
 from crossrig.evaluation.instruments import SHOWN, Instruments, Subjects, look_at
 from crossrig.face3d.params import ATTRIBUTES
 from crossrig.metrics.bootstrap import Resampling
@@ -50,6 +50,6 @@ def rerendered_figures(
     figures: Figures = {}
     for attribute in ATTRIBUTES:
         changed = [with_attribute_of(*pair, attribute) for pair in zip(people, following, strict=True)]
-        after = look_at(instruments, pictures(changed), identity=attribute in KEEPS_IDENTITY)
+        after = look_at(instruments, pictures(changed), attribute in KEEPS_IDENTITY, attribute in MOVES_POINTS)
         figures |= outcome_figures(outcome(instruments, subjects, attribute, after), resampling, attribute, RENDERED)
     return figures | mean_leak(figures, RENDERED)

@@ -26,6 +26,7 @@ from crossrig.features import PerceptualDistance
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import load_encoder
 from crossrig.metrics.identity import PACKAGE, FaceDescriptor
+from crossrig.metrics.points import PointFinder
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.weights import load_reconstruction, load_rig
 from crossrig.train.codes import labelled_codes, load_codes
@@ -101,7 +102,7 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
     descriptor = FaceDescriptor.installed()
     model = FaceModel.load(assets.require("head"))
-    instruments = Instruments.of(generator, reader, judge, model, descriptor=descriptor)
+    instruments = Instruments.of(generator, reader, judge, model, descriptor=descriptor, finder=PointFinder.installed())
     codes = _codes(request, owner, instruments, tell)
     editors = build_editors(request.methods, rig, generator, reader, instruments.units, codes)
     editors |= stylerigs
@@ -170,7 +171,7 @@ def _notes(
     if absent := [name for name in STYLERIGS.values() if name not in methods]:
         notes.append(f"Left out: {', '.join(absent)}. Trained weights are needed (`crossrig train stylerig`, then --stylerig FILE).")
     if descriptor is None:
-        notes.append(f"Identity was not measured: {PACKAGE} is not installed (`pip install crossrig[identity]`).")
+        notes.append(f"dlib was not asked about identity and points: {PACKAGE} is not installed (`pip install crossrig[identity]`).")
     return notes
 
 

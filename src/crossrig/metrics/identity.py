@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +21,7 @@ from crossrig.data.detect import dlib_box
 PACKAGE = "face_recognition_models"
 _NETWORK = "dlib_face_recognition_resnet_model_v1.dat"
 _POINTS = "shape_predictor_5_face_landmarks.dat"
-_SIDE = 256  # px that pictures are enlarged to: the alignment was made for faces of about 150
+SIDE = 256  # px that pictures are enlarged to: the alignment was made for faces of about 150
 _CHIP = 150  # px of dlib's aligned faces
 _BATCH = 32
 
@@ -54,15 +55,20 @@ class FaceDescriptor:
         """(B,3,R,R) in [-1,1] -> (B,128)."""
         import dlib
 
-        large = functional.interpolate(images, (_SIDE, _SIDE), mode="bilinear", align_corners=False, antialias=images.shape[-1] > _SIDE)
-        pixels = ((large + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        box = dlib.rectangle(*(round(edge) for edge in dlib_box(_SIDE)))
-        chips = [dlib.get_face_chip(picture, self._points(picture, box), size=_CHIP) for picture in pixels]
+        box = dlib.rectangle(*(round(edge) for edge in dlib_box(SIDE)))
+        chips = [dlib.get_face_chip(picture, self._points(picture, box), size=_CHIP) for picture in pixels(images)]
         found: list[Tensor] = []
         for start in range(0, len(chips), _BATCH):
             described = self._network.compute_face_descriptor(chips[start : start + _BATCH])
             found += [torch.from_numpy(np.array(vector)) for vector in described]
         return torch.stack(found).float()
+
+
+def pixels(images: Tensor) -> NDArray[np.uint8]:
+    """(B,3,R,R) in [-1,1] -> pictures (B,SIDE,SIDE,3) as dlib takes them."""
+    large = functional.interpolate(images, (SIDE, SIDE), mode="bilinear", align_corners=False, antialias=images.shape[-1] > SIDE)
+    found: NDArray[np.uint8] = ((large + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    return found
 
 
 def same_person(first: Tensor, second: Tensor) -> Tensor:
