@@ -38,6 +38,18 @@ def test_what_is_seen_is_what_each_instrument_says(tools: Instruments, monkeypat
     assert look(tools, styles).descriptors is None
 
 
+def test_only_the_first_faces_are_described(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(instruments, "together", lambda resolution: 4)
+    monkeypatch.setattr(instruments, "DESCRIBED", 6)
+    names = Names()
+    equipped, styles = replace(tools, descriptor=names), unseen_styles(tools.generator, 10)
+    seen = look(equipped, styles)
+    assert names.seen == 6
+    assert seen.descriptors is not None
+    torch.testing.assert_close(seen.descriptors, names.describe(seen.pictures[:6]), rtol=1e-3, atol=1e-3)
+    assert len(seen.features) == 10
+
+
 def test_large_pictures_are_kept_small(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(instruments, "SHOWN", 16)
     assert look(tools, unseen_styles(tools.generator, 3)).pictures.shape == (3, 3, 16, 16)

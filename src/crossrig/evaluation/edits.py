@@ -99,7 +99,7 @@ class Sizes:
     portraits: int = 200
     anchors: int = 64
     targets: int = 5
-    slides: int = 8
+    slides: int = 4
     timed: int = 25
     draws: int = 1000
 
@@ -129,7 +129,7 @@ class Outcome:
     outside: Tensor
     """(N,) levels of 255."""
     identity: Tensor | None
-    """(N,) cosine."""
+    """(min(N, DESCRIBED),) cosine."""
     pointed: tuple[Answer, Tensor] | None
     """What dlib's points say came of the command, and (N,) whose points it found; None for attributes that move none, or without dlib."""
     features: Tensor
@@ -195,7 +195,7 @@ def evaluate_subjects(
         perfect = _answer(instruments, subjects, attribute, subjects.command(attribute), _rolled(subjects.before))
         figures |= _obedience(perfect, resampling, attribute, TARGET)
     if (known := subjects.before.descriptors) is not None:
-        figures["identity.strangers"] = resampling.mean(same_person(known, known.roll(-1, 0)))
+        figures["identity.strangers"] = Resampling(len(known), sizes.draws).mean(same_person(known, known.roll(-1, 0)))
     for step, (method, editor) in enumerate(editors.items()):
         panels: dict[str, tuple[Tensor, Tensor]] = {}
         pictured = []
@@ -287,7 +287,8 @@ def outcome_figures(outcome: Outcome, resampling: Resampling, attribute: str, me
             figures[f"obedience_dlib.{attribute}.{method}"] = answered.r2(resampling)
             figures[f"obedience_dlib_slope.{attribute}.{method}"] = answered.slope(resampling)
     if outcome.identity is not None:
-        figures[f"identity.{attribute}.{method}"] = resampling.mean(outcome.identity)
+        described = Resampling(len(outcome.identity), resampling.draws)
+        figures[f"identity.{attribute}.{method}"] = described.mean(outcome.identity)
     return figures
 
 

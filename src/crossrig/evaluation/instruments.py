@@ -23,6 +23,8 @@ from crossrig.rig.units import Units
 
 #: Pictures are kept and compared at this side at most, px.
 SHOWN = 128
+#: Faces that are described for the figures of identity, the first of each set.
+DESCRIBED = 128
 _LAST_TAP = (15,)
 
 
@@ -70,13 +72,16 @@ class Seen:
     features: Tensor
     """(N,C)"""
     descriptors: Tensor | None
-    """(N,128)"""
+    """(min(N, DESCRIBED), 128)"""
     points: Tensor | None = None
     """(N,68,2), NDC; not a number where no face was found."""
 
 
 def look(instruments: Instruments, styles: Tensor, identity: bool = True, points: bool = True) -> Seen:
-    """Paint codes (N,S) and look at them. What costs the most can be left out: identity, the face descriptors, and points, dlib's."""
+    """Paint codes (N,S) and look at them. What costs the most can be left out: identity, the face descriptors, and points, dlib's.
+
+    Only the first DESCRIBED faces are described: dlib's network takes three times as long as the judge.
+    """
     parts = torch.split(styles, together(instruments.generator.config.resolution))
     return look_at(instruments, (instruments.generator.synthesise(part).clamp(-1, 1) for part in parts), identity, points)
 
@@ -84,13 +89,16 @@ def look(instruments: Instruments, styles: Tensor, identity: bool = True, points
 @torch.no_grad()
 def look_at(instruments: Instruments, batches: Iterable[Tensor], identity: bool = True, points: bool = True) -> Seen:
     """Look at pictures that come in batches (B,3,R,R), in [-1,1]."""
-    params, pictures, features, descriptors, found = [], [], [], [], []
+    params, pictures, features = [], [], []
+    descriptors: list[Tensor] = []
+    found: list[Tensor] = []
     for images in batches:
         params.append(instruments.judge.predict(images))
         pictures.append(resize(images, SHOWN) if images.shape[-1] > SHOWN else images)
         features.append(pooled_features(instruments.features, images))
-        if identity and instruments.descriptor is not None:
-            descriptors.append(instruments.descriptor.describe(images))
+        few = images[: max(0, DESCRIBED - sum(len(part) for part in descriptors))]
+        if identity and instruments.descriptor is not None and len(few):
+            descriptors.append(instruments.descriptor.describe(few))
         if points and instruments.finder is not None:
             found.append(instruments.finder.find(images))
     asked = (torch.cat(answers) if answers else None for answers in (descriptors, found))

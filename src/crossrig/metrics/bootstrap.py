@@ -53,6 +53,7 @@ class Resampling:
     def __init__(self, count: int, draws: int = 1000, seed: int = 0) -> None:
         if count < 1 or draws < 1:
             raise ValueError(f"resampling needs people and draws: got {count} and {draws}")
+        self.draws = draws
         self.index = torch.randint(count, (draws, count), generator=torch.Generator().manual_seed(seed))  # (draws, N)
 
     @cached_property
