@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from crossrig.gan import bands
 from crossrig.gan.mapping import Mapping
 from crossrig.gan.ops import (
     ACTIVATION_GAIN,
@@ -91,13 +92,27 @@ class Prepared:
 
     weight: torch.Tensor  # (O, I, 3, 3), in the format of the features
     energy: torch.Tensor  # (O, I)
-    offset: torch.Tensor  # (1, O, 1, 1), with noise (1 or B, O, R, R), format and order in memory of the features: bias and noise
+    bias: torch.Tensor  # (1, 1, 1, O): channels last, as the features lie in memory
+    noise: torch.Tensor | None  # (1 or B, R, R, 1)
+    whole: torch.Tensor | None = None  # (1 or B, O, 1 or R, 1 or R): what `offset` is, if it was added up before
+
+    def offset(self, rows: slice = slice(None)) -> torch.Tensor:
+        """Bias and noise of some rows, (1 or B, O, 1 or H, 1 or R), in the format and the order in memory of the features."""
+        if self.whole is not None:
+            return self.whole[:, :, rows] if self.noise is not None else self.whole
+        return (self.bias if self.noise is None else self.bias + self.noise[:, rows]).permute(0, 3, 1, 2)
+
+    def of(self, sample: int) -> Prepared:
+        """For one sample of a batch."""
+        if self.noise is None or len(self.noise) == 1:
+            return self
+        return replace(self, noise=self.noise[sample : sample + 1], whole=None)
 
     def channels_last(self, up: bool) -> Prepared:
         """The same laid out as the convolution wants it, which would copy it at every call."""
         weight = self.weight.transpose(0, 1) if up else self.weight
         weight = weight.contiguous(memory_format=torch.channels_last)
-        return Prepared(weight.transpose(0, 1) if up else weight, self.energy, self.offset)
+        return replace(self, weight=weight.transpose(0, 1) if up else weight, whole=self.offset())
 
 
 class StyledConv(nn.Module):
@@ -117,13 +132,14 @@ class StyledConv(nn.Module):
 
     def prepare(self, dtype: torch.dtype, noise: NoiseMode, batch: int) -> Prepared:
         """For features of this format; random noise is another for each of a batch."""
-        offset = (self.bias * ACTIVATION_GAIN).to(dtype)[None, None, None]  # (1, 1, 1, O): channels last, as the features lie in memory
+        grain: torch.Tensor | None = None
         if noise == "const":
-            offset = offset + (self.noise_const * (self.noise_strength * ACTIVATION_GAIN)).to(dtype)[None, :, :, None]  # (1, R, R, O)
+            grain = (self.noise_const * (self.noise_strength * ACTIVATION_GAIN)).to(dtype)[None, :, :, None]  # (1, R, R, 1)
         elif noise == "random":
             grain = torch.randn(batch, *self.noise_const.shape, 1, dtype=dtype, device=self.weight.device)
-            offset = offset + grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, R, R, O)
-        return Prepared(self.weight.to(dtype), energy_of(self.weight), offset.permute(0, 3, 1, 2))
+            grain = grain * (self.noise_strength * ACTIVATION_GAIN)  # (B, R, R, 1)
+        bias = (self.bias * ACTIVATION_GAIN).to(dtype)[None, None, None]
+        return Prepared(self.weight.to(dtype), energy_of(self.weight), bias, grain)
 
     def forward(self, x: torch.Tensor, style: torch.Tensor, prepared: Prepared) -> torch.Tensor:
         # The equalised gain goes into the style and the activation gain, positively homogeneous, into factor and bias:
@@ -131,7 +147,7 @@ class StyledConv(nn.Module):
         style = style * self.weight_gain
         x = convolve(x * style.to(x.dtype)[:, :, None, None], prepared.weight, self.up, self.taps)
         factor = (demodulation(prepared.energy, style) * ACTIVATION_GAIN).to(x.dtype)  # (B, O)
-        return clip(F.leaky_relu_(scaled_sum(prepared.offset, x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
+        return clip(F.leaky_relu_(scaled_sum(prepared.offset(), x, factor[:, :, None, None]), LEAKY_SLOPE), self.clamp)
 
 
 def scaled_sum(offset: torch.Tensor, x: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
@@ -284,7 +300,11 @@ class Generator(nn.Module):
         image: torch.Tensor | None = None
         for name, block in self.synthesis.items():
             own = {key.partition(".")[2]: style for key, style in styles.items() if key.startswith(f"{name}.")}
-            x, image = block(x, image, own, prepare)
+            assert isinstance(block, SynthesisBlock)
+            if image is not None and bands.pays(block, x):
+                x, image = bands.paint(block, x, image, own, prepare, last=name in (f"b{resolution}", list(self.synthesis)[-1]))
+            else:
+                x, image = block(x, image, own, prepare)
             if name == f"b{coarse}":
                 rough, x, image, styles = image, x[:1], image[:1], {key: style[:1] for key, style in styles.items()}
             if name == f"b{resolution}":

@@ -125,6 +125,19 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, up: bool, taps: tuple[float,
     return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), gain=4.0, taps=taps)
 
 
+def up_convolve_rows(x: torch.Tensor, weight: torch.Tensor, rows: slice, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
+    """`convolve(x, weight, up=True, taps)[:, :, rows]` from the rows of x that these depend on, rows.start and .stop within the result."""
+    height, before, after = x.shape[2], (len(taps) - 1) // 2, len(taps) // 2 - 1
+    # Row r of the result is the filter over rows r - before to r + len(taps) - 1 - before of the transposed convolution y, zero outside,
+    first, stop = rows.start - before, rows.stop - before + len(taps) - 1
+    # and row r of y depends on rows (r - 2) / 2 to r / 2 of x.
+    low, high = max(0, (first - 1) // 2), min(height, (stop - 1) // 2 + 1)
+    y = F.conv_transpose2d(x[:, :, low:high], weight.transpose(0, 1), stride=2)  # rows 2 low to 2 high + 1
+    within = slice(max(first, 0), min(stop, 2 * height + 1))
+    y = F.pad(y[:, :, within.start - 2 * low : within.stop - 2 * low], (before, after, within.start - first, stop - within.stop))
+    return fir(y, 0, gain=4.0, taps=taps)
+
+
 def modulated_conv(
     x: torch.Tensor, weight: torch.Tensor, style: torch.Tensor, *, up: bool = False, demodulate: bool = True
 ) -> torch.Tensor:
