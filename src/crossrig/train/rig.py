@@ -35,10 +35,12 @@ from crossrig.evaluation.methods import rig_editor
 from crossrig.face3d.model import FaceModel
 from crossrig.files import write_text
 from crossrig.gan.weights import load_generator, parse_config
-from crossrig.rig.reading import together
 from crossrig.rig.weights import load_reconstruction, load_rig
 from crossrig.train import attributes, layers, manipulation
 from crossrig.train.parallel import Processes
+
+#: Pixels that a step of M paints at most, with their gradients: 6 pictures up to 256 px, one of 1024.
+_PIXELS = 8 * 256**2
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def _stages(config: RigTraining, outdir: Path, processes: Processes) -> list[_St
     layer = layers.LayersTraining(**common, attributes=t, outdir=selection.parent, seed=config.seed + 1)
     move = manipulation.ManipulationTraining(
         **common, attributes=t, layers=selection, outdir=rig.parent, minutes=config.manipulation_minutes,
-        steps=100_000 if config.manipulation_minutes else 2500, image_batch=min(6, together(resolution)), batch=processes.rounded(64),
-        seed=config.seed + 2,
+        steps=100_000 if config.manipulation_minutes else 2500, batch=processes.rounded(64),
+        image_batch=max(1, min(6, _PIXELS // resolution**2)), seed=config.seed + 2,
     )  # fmt: skip
     stages = [
         _Stage("T, which reads style codes", t, lambda: attributes.train(attribute)),
