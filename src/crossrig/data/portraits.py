@@ -381,13 +381,17 @@ def _encoding_curve() -> Floats:
 
 
 def render_portrait(
-    person: Person, size: int, supersample: int = 2, style: Literal["photo", "toon"] = "photo", wardrobe: Wardrobe | None = None
+    person: Person, size: int, supersample: int = 2, style: Literal["photo", "toon", "statue"] = "photo", wardrobe: Wardrobe | None = None
 ) -> NDArray[np.uint8]:
     """Portrait (size, size, 3) uint8 sRGB. `supersample` samples per pixel and axis; `wardrobe` as in `accessories`."""
     if style == "toon":
         from crossrig.data.styles import render_toon  # the styles build on this module
 
         return render_toon(person, size, supersample, wardrobe)
+    if style == "statue":
+        from crossrig.data.statues import render_statue
+
+        return render_statue(person, size, supersample, wardrobe)
     head = head_surface(person)
     scene = assemble(person, head, accessories(person, head, size, wardrobe))
     visible = look_at(scene, size * supersample)

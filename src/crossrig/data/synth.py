@@ -19,13 +19,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from crossrig.data.filters import FILTERS, filtered
+from crossrig.data.filters import filtered
 from crossrig.data.people import CODE_SIZE, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.errors import UserError
@@ -35,8 +35,8 @@ from crossrig.memory import keep_freed_memory
 if TYPE_CHECKING:
     from crossrig.data.wardrobe import Wardrobe
 
-Style = Literal["photo", "toon", "painting", "sketch"]
-STYLES: Final[tuple[Style, ...]] = ("photo", "toon", "painting", "sketch")
+Style = Literal["photo", "toon", "statue", "painting", "sketch"]
+STYLES: Final[tuple[Style, ...]] = get_args(Style)
 
 _CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
 _WORTH_A_WORKER: Final = 16  # portraits; for fewer, no further process is started
@@ -61,11 +61,11 @@ def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardr
     someone = person(code, detail_seed)
     # Larger pictures have finer pixels already; fewer samples each keep the cost in bounds.
     finer = 2 if size <= 256 else 1
-    if style in FILTERS:
+    if style == "painting" or style == "sketch":
         portrait = render_portrait(someone, finer * size, supersample=1, wardrobe=wardrobe)
         image = filtered(portrait, style, detail_seed, size)
     else:
-        image = render_portrait(someone, size, supersample=finer, style="toon" if style == "toon" else "photo", wardrobe=wardrobe)
+        image = render_portrait(someone, size, supersample=finer, style=style, wardrobe=wardrobe)
     done, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _GRAINY if style == "photo" else ())
     if not done:
         raise RuntimeError(f"portrait {index} could not be encoded as PNG")
