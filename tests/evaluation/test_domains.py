@@ -13,8 +13,9 @@ from PIL import Image
 from crossrig import assets
 from crossrig.data.synth import synthesise
 from crossrig.errors import UserError
-from crossrig.evaluation.domains import DomainRequest, consistency_figures, difference, domain_pictures, evaluate_domain
+from crossrig.evaluation.domains import DomainRequest, consistency_figures, difference, domain_pictures, evaluate_domain, moved_figures
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.gan.generator import Generator
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,20 @@ def test_consistency_is_about_what_varies(people: FaceParams) -> None:
     figures = consistency_figures(people, shifted)
     assert figures["consistency.yaw"] == pytest.approx(1.0, abs=1e-6)
     assert abs(figures["consistency.expression"]) < 0.5
+
+
+def test_how_far_the_weights_moved(tiny_generator: Generator) -> None:
+    child = Generator(tiny_generator.config)
+    child.load_state_dict(tiny_generator.state_dict())
+    with torch.no_grad():
+        child.synthesis.get_submodule("b8.conv1").weight *= 1.5  # type: ignore[operator]
+        child.synthesis.get_submodule("b16").conv0.affine.weight *= 3.0  # type: ignore[operator, union-attr]
+        child.synthesis.get_submodule("b32.conv1").bias += 1.0  # type: ignore[operator]
+    figures = moved_figures(tiny_generator, child)
+    assert 0.1 < figures["moved.b8"] < 0.5  # of its layers one moved by a half
+    assert 0.1 < figures["moved.affine"] < 2.0
+    assert all(value == 0.0 for name, value in figures.items() if name not in ("moved.b8", "moved.affine"))
+    assert {"moved.b4", "moved.b32", "moved.mapping"} <= figures.keys()
 
 
 def test_equal_pictures_have_no_difference() -> None:

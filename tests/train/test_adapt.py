@@ -97,6 +97,12 @@ def test_named_layers_are_held_too(config: AdaptTraining, tiny_generator: Genera
     assert checkpoint.load_header(config.result)["adapted"]["held"] == ["mapping", "affine", "b4", "b8", "b32.torgb"]
 
 
+def test_nothing_is_held_as_an_ablation(config: AdaptTraining, tiny_generator: Generator) -> None:
+    moved = _moved(load_generator(train(replace(config, hold_latent=False))), tiny_generator)
+    assert any("affine" in name for name in moved)
+    assert any("mapping" in name for name in moved)
+
+
 def test_a_child_goes_on_and_is_seen_close_up(config: AdaptTraining, tmp_path: Path) -> None:
     first = train(config)
     before = load_generator(first)

@@ -115,7 +115,7 @@ def eval_domains_command(parts: Any) -> None:
     parser.add_argument("--parent", default="human", metavar="NAME", help="its parent (default: human)")
     parser.add_argument(
         "--pictures", type=Path, nargs="+", default=[], metavar="PATH",
-        help="folders or archives of heads of its domain, cut out; toon, painting and sketch are rendered where none are given",
+        help="folders or archives of heads of its domain, cut out; toon, statue, painting and sketch are rendered where none are given",
     )  # fmt: skip
     parser.add_argument("--judge", type=Path, default=None, metavar="FILE", help="a judge that saw the domain (default: the shipped)")
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes, and as many pictures (default: 512)")

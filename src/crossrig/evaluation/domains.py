@@ -7,6 +7,7 @@
 *style*        Frechet distance (EfficientNet-Lite0) of the child's samples to pictures of the domain, beside the parent's and beside that
                of two sets of such pictures; and how much the child's samples differ from one another, as a share of how much those
                pictures do (mean distance of pairs of feature vectors)
+*moved*        how far the weights of every block lie from the parent's
 
 Pictures of a rendered domain are made for the purpose (DOMAIN_PICTURES_SEED). The parent's pictures are read by the shipped judge, the
 child's by that one or, better, by one that learned from pictures of the domain; which one was used is printed.
@@ -15,6 +16,8 @@ child's by that one or, better, by one that learned from pictures of the domain;
 from __future__ import annotations
 
 import json
+import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -38,6 +41,7 @@ from crossrig.evaluation.methods import rig_editor
 from crossrig.evaluation.portraits import unseen_set
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
 from crossrig.metrics.angles import ANGLES
 from crossrig.metrics.bootstrap import Statistic
@@ -48,7 +52,7 @@ from crossrig.rig.weights import load_reconstruction, load_rig
 DOMAIN_CODES_SEED = 770_000_067
 DOMAIN_PICTURES_SEED = 770_000_071
 #: Domains whose pictures can be rendered.
-RENDERED: Mapping[str, Style] = {"toon": "toon", "painting": "painting", "sketch": "sketch"}
+RENDERED: Mapping[str, Style] = {"toon": "toon", "painting": "painting", "sketch": "sketch", "statue": "statue"}
 
 _METHOD = "m"
 Figures = dict[str, float]
@@ -86,13 +90,14 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
     model = FaceModel.load(assets.require("head"))
     pictures = domain_pictures(request, child.config.resolution)
     tell("pictures of the domain", 1, 1)
-    styles = unseen_styles(parent, request.samples, DOMAIN_CODES_SEED)
     generators = {"parent": parent, "child": child}
+    # Of the same people; the same codes, too, where the child's latent space was held.
+    styles = {name: unseen_styles(generator, request.samples, DOMAIN_CODES_SEED) for name, generator in generators.items()}
     instruments = {name: Instruments.of(generator, reader, judges[name], model) for name, generator in generators.items()}
-    seen = {name: look(tools, styles, identity=False) for name, tools in instruments.items()}
+    seen = {name: look(tools, styles[name], identity=False) for name, tools in instruments.items()}
     figures = consistency_figures(seen["parent"].params, seen["child"].params)
     figures |= obedience_figures(instruments, rig, styles, sizes, tell)
-    figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures)
+    figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures) | moved_figures(parent, child)
     name = Path(request.domain).name.removesuffix(".safetensors").removeprefix("generator-")
     judged = f"judge of the child: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
     notes = [f"{request.samples} codes, {len(pictures)} pictures of the domain; {judged}."]
@@ -123,11 +128,12 @@ def consistency_figures(parent: FaceParams, child: FaceParams) -> Figures:
 
 
 def obedience_figures(
-    instruments: Mapping[str, Instruments], rig: Rig, styles: Tensor, sizes: Sizes, progress: Progress
+    instruments: Mapping[str, Instruments], rig: Rig, styles: Mapping[str, Tensor], sizes: Sizes, progress: Progress
 ) -> Figures:
-    """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` of "parent" and "child"."""
+    """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` and
+    `styles` (N,S) of "parent" and "child"."""
     found: dict[str, dict[str, Statistic]] = {}
-    subjects = {name: Subjects.of(tools, styles) for name, tools in instruments.items()}
+    subjects = {name: Subjects.of(tools, styles[name]) for name, tools in instruments.items()}
     for name, tools in instruments.items():
         asked = replace(subjects[name], own=subjects["parent"].own)  # the same commands for both: the reader knows no drawings
         found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, asked, sizes, "", progress).figures
@@ -153,6 +159,20 @@ def style_figures(instruments: Instruments, child: Seen, parent: Seen, pictures:
         "style_frechet_real_real": frechet_distance(second, first),
         "diversity_share": difference(child.features[:count]) / difference(first),
     }
+
+
+def moved_figures(parent: Generator, child: Generator) -> Figures:
+    """How far the weights of every block moved, and those of the latent space: L2 of the change over L2 of the parent's (after Wu et al.
+    2022, *StyleAlign*, arXiv 2110.11323, which asks it of every layer)."""
+    other = child.state_dict()
+    change, size = defaultdict[str, float](float), defaultdict[str, float](float)
+    for name, weight in parent.state_dict().items():
+        if weight.ndim >= 2:  # no biases, no strengths
+            words = name.split(".")
+            part = "affine" if "affine" in words else "b4" if name == "const" else words[1] if words[0] == "synthesis" else words[0]
+            change[part] += float((other[name] - weight).float().square().sum())
+            size[part] += float(weight.float().square().sum())
+    return {f"moved.{part}": math.sqrt(change[part] / size[part]) for part in size}
 
 
 def difference(features: Tensor) -> float:

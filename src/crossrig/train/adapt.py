@@ -71,6 +71,7 @@ class AdaptTraining:
     aligned: bool = setting(False, "the pictures are heads cut out already, as `crossrig synth` makes them: look for no faces")
     limit: int | None = setting(10_000, "at most this many pictures, chosen at random")
     fewest: int = setting(16, "refuse a set with fewer faces: the child would learn these people by heart")
+    hold_latent: bool = setting(True, "hold the mapping network and the affine layers; without them the result is no child (an ablation)")
     freeze: tuple[str, ...] = setting((), "blocks or layers held besides the mapping network and the affine layers: b4,b8 (FreezeG)")
     freeze_discriminator: int = setting(0, "first convolutions held in every judge of the discriminator (FreezeD)")
     kimg: float = setting(20.0, "length of the run; the learning rate falls along it")
@@ -156,8 +157,8 @@ def train(
         }  # fmt: skip
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
         adaptive = AdaptiveProbability(0.0, _TARGET_SIGN, 1000.0 * config.augment_ramp_kimg, config.augment_most)
-        held = parent.affine(parent.map(_probes(parent, config.seed)))  # (64,S)
-        truth = _pictures(parent, held)  # (64,3,R,R)
+        probes = _probes(parent, config.seed)  # (64,Z)
+        truth = _pictures(parent, probes)  # (64,3,R,R)
         wanted = reader.predict(truth.clamp(-1, 1))
         least = Consistency(config.least_yaw, config.least_expression)
         images_seen = 0
@@ -175,7 +176,7 @@ def train(
         while True:
             finished = images_seen >= total
             if images_seen and (finished or images_seen % check_every == 0):
-                agreed = processes.of_first(partial(_measured, config, images_seen, averaged.module, held, truth, reader, wanted))
+                agreed = processes.of_first(partial(_measured, config, images_seen, averaged.module, probes, truth, reader, wanted))
                 run.log(images_seen, **figures, yaw=agreed.yaw, expression=agreed.expression)
                 run.save(images_seen, _state(parts, adaptive))
                 if short := agreed.shortfall(least):
@@ -195,10 +196,11 @@ def train(
             real = faces.batch(processes.share(index), mirrored)  # (b,3,R,R), b = B / processes
             close = config.close_ups > 0 and bool(torch.rand(()) < config.close_ups)
             discriminator, window = discriminators[int(close)], config.discriminator_size if close else parent.config.resolution
-            with torch.no_grad():
-                w_plus = mix_styles(child.map(torch.randn(batch, child.config.z_dim)), child.style_space.w_count, config.mixing)
-                s = processes.share(child.affine(w_plus))  # (b,S), which mean the same in the parent
-                meant = parent.synthesise(s, "const", dtype)  # (b,3,R,R)
+            z = torch.randn(batch, child.config.z_dim)
+            both = mix_styles(torch.cat([child.map(z), parent.map(z)], dim=-1), child.style_space.w_count, config.mixing)  # (B,L,2W)
+            s, known = (processes.share(network.affine(w)) for network, w in zip((child, parent), both.chunk(2, dim=-1), strict=True))
+            with torch.no_grad():  # s and `known` (b,S) are equal as long as the latent space is held
+                meant = parent.synthesise(known, "const", dtype)  # (b,3,R,R)
                 real_features = discriminator.project(augmented(windows((real,), window)[0], adaptive.probability))
             fake = paint(s, "random", dtype)  # (b,3,R,R)
             fake_features = discriminator.project(augmented(windows((fake,), window)[0], adaptive.probability))
@@ -257,7 +259,8 @@ def _children_of(config: AdaptTraining) -> tuple[Path, Generator, Generator]:
         raise UserError(f"The generator {config.parent} has classes; only one without can be adapted.")
     if config.structure_size < 2 or parent.config.resolution % config.structure_size:
         raise UserError(f"--structure-size must divide the {parent.config.resolution} px of the generator, not be {config.structure_size}.")
-    hold_latent_space(child)
+    if config.hold_latent:
+        hold_latent_space(child)
     hold_layers(child, config.freeze)
     if not any(parameter.requires_grad for parameter in child.parameters()):
         raise UserError("Nothing is left to train: hold fewer layers with --freeze.")
@@ -284,16 +287,16 @@ def _probes(parent: Generator, seed: int) -> Tensor:
 
 
 @torch.no_grad()
-def _pictures(generator: Generator, codes: Tensor) -> Tensor:
-    """Style codes (N, S) -> (N, 3, R, R), a few at a time."""
-    return torch.cat([generator.synthesise(part) for part in torch.split(codes, 16)])
+def _pictures(generator: Generator, probes: Tensor) -> Tensor:
+    """(N, Z) -> (N, 3, R, R), a few at a time."""
+    return torch.cat([generator.synthesise(part) for part in torch.split(generator.affine(generator.map(probes)), 16)])
 
 
 def _measured(
-    config: AdaptTraining, images: int, child: Generator, held: Tensor, truth: Tensor, reader: Reconstruction, wanted: FaceParams
+    config: AdaptTraining, images: int, child: Generator, probes: Tensor, truth: Tensor, reader: Reconstruction, wanted: FaceParams
 ) -> Consistency:
-    """How the child's pictures of the codes `held` agree with the parent's, `truth` and their readings `wanted`; writes a sheet of both."""
-    shown = _pictures(child, held)
+    """How the child's pictures of the z's `probes` agree with the parent's, `truth` and their readings `wanted`; writes a sheet of both."""
+    shown = _pictures(child, probes)
     save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth[:_SHOWN], shown[:_SHOWN]]), columns=_SHOWN)
     return Consistency.between(wanted, reader.predict(shown.clamp(-1, 1)))
 
@@ -304,8 +307,8 @@ def _state(parts: Mapping[str, Part], adaptive: AdaptiveProbability) -> dict[str
 
 def _facts(config: AdaptTraining, parent: Path, images: int, faces: int, agreed: Consistency) -> dict[str, Any]:
     """What the child's checkpoint says about its training."""
+    held = [*(["mapping", "affine"] if config.hold_latent else []), *config.freeze]
     adapted = {
-        "name": config.name, "from": checkpoint.sha256(parent), "faces": faces, "held": ["mapping", "affine", *config.freeze],
-        "consistency": asdict(agreed),
+        "name": config.name, "from": checkpoint.sha256(parent), "faces": faces, "held": held, "consistency": asdict(agreed),
     }  # fmt: skip
     return {"images_seen": images, "adapted": adapted}
