@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -14,11 +11,9 @@ from crossrig.rig.layers import (
     agreement,
     combine,
     editable,
-    load_selection,
     manipulator_probe,
     mean_share,
     rig_scores,
-    save_selection,
     select,
     swap_scores,
 )  # fmt: skip
@@ -83,30 +78,3 @@ def test_the_rig_scores_a_layer_that_t_ignores_with_nothing(tiny_rig: Rig, tiny_
     for row in scores.values():
         assert row["b8.conv1"] < 1e-6 * max(row.values())
         assert max(row.values()) > 0
-
-
-def test_a_selection_survives_the_file(tmp_path: Path, tiny_generator: Generator) -> None:
-    space = tiny_generator.style_space
-    chosen = dict.fromkeys(ATTRIBUTES, ("b4.conv1", "b8.conv0"))
-    path = tmp_path / "layers.json"
-    save_selection(path, chosen, {name: {"b4.conv1": 1.0} for name in ATTRIBUTES}, {"share": 0.35})
-    assert load_selection(path, space) == chosen
-    assert json.loads(path.read_text())["share"] == 0.35
-    assert [entry.name for entry in tmp_path.iterdir()] == ["layers.json"]
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"layers": {"pose": ["b4.conv1"]}}', '{"layers": 3}'])
-def test_a_file_that_is_no_selection_is_refused(content: str, tmp_path: Path, tiny_generator: Generator) -> None:
-    path = tmp_path / "layers.json"
-    path.write_text(content)
-    with pytest.raises(UserError, match="not a layer selection"):
-        load_selection(path, tiny_generator.style_space)
-
-
-def test_unknown_layers_and_missing_files_are_named(tmp_path: Path, tiny_generator: Generator) -> None:
-    path = tmp_path / "layers.json"
-    with pytest.raises(UserError, match="no layer selection"):
-        load_selection(path, tiny_generator.style_space)
-    path.write_text(json.dumps({"layers": {name: ["b4.torgb"] for name in ATTRIBUTES}}))
-    with pytest.raises(UserError, match=r"b4\.torgb"):
-        load_selection(path, tiny_generator.style_space)

@@ -53,6 +53,12 @@ def test_networks_survive_the_file(tmp_path: Path, tiny_rig: Rig) -> None:
     assert torch.equal(load_attributes(tmp_path / "b.safetensors")(styles), tiny_rig.predictor(styles))
 
 
+def test_a_rig_is_a_file_of_t_too(tmp_path: Path, tiny_rig: Rig) -> None:
+    save_rig(tmp_path / "rig.safetensors", tiny_rig, {})
+    styles = torch.randn(2, tiny_rig.space.size)
+    assert torch.equal(load_attributes(tmp_path / "rig.safetensors")(styles), tiny_rig.predictor(styles))
+
+
 def test_files_of_another_kind_or_damaged_are_refused(tmp_path: Path, tiny_rig: Rig) -> None:
     path = tmp_path / "a.safetensors"
     save_attributes(path, tiny_rig.predictor, {})

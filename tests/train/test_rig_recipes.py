@@ -17,9 +17,10 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
 from crossrig.inversion.encoder import EncoderConfig, encoder_for, save_encoder
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
-from crossrig.rig.layers import editable, load_selection
+from crossrig.rig.layers import editable
 from crossrig.rig.manipulation import Rig
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
+from crossrig.rig.selection import load_selection
 from crossrig.rig.weights import load_attributes, load_rig, save_attributes, save_reconstruction
 from crossrig.train import attributes, layers, manipulation
 from crossrig.train.codes import load_seen, sample_styles
@@ -95,6 +96,10 @@ def test_people_are_seen_and_searched_for(
     offsets = (found["far"] - found["near"]).flatten(1)  # (5, L*W): each of the two offsets, given to one or several
     assert float(offsets.norm(dim=1).min()) > 0.01
     assert int((torch.cdist(offsets, offsets) < 1e-3).sum(1).max()) >= 3
+    (tmp_path / "far" / "codes.safetensors").unlink()  # killed while it labelled: nobody is searched for again
+    monkeypatch.setattr(attributes.codes, "search_offsets", lambda *_: pytest.fail("searched twice"))
+    with pytest.raises(UserError, match="collapsed"):
+        attributes.train(replace(config, outdir=tmp_path / "far", lr=3.0), model=tiny_model)
     with pytest.raises(ValueError, match="goes with encoder"):
         replace(config, encoder=None)
 

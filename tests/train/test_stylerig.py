@@ -18,8 +18,8 @@ from crossrig.gan.weights import save_generator
 from crossrig.rig.attributes import AttributePredictor, AttributePredictorConfig
 from crossrig.rig.baselines.latents import Space, latents_of
 from crossrig.rig.baselines.stylerig import RigNet, StyleRigEditor
-from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses
+from crossrig.rig.selection import load_selection
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_stylerig, save_attributes
 from crossrig.train import layers, stylerig

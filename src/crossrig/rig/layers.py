@@ -17,17 +17,14 @@ The paper's thresholds are not published. Ours: a layer belongs to an attribute 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES, PACKED_SIZE, FaceParams
-from crossrig.files import write_text
 from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.rig.attributes import AttributePredictor
@@ -137,26 +134,4 @@ def select(scores: Scores, share: float = SHARE, least: int = 2) -> dict[str, tu
         ranked = sorted(row, key=lambda layer: row[layer], reverse=True)
         kept = {layer for layer in ranked if row[layer] >= share * row[ranked[0]]} | set(ranked[:least])
         chosen[attribute] = tuple(layer for layer in row if layer in kept)
-    return chosen
-
-
-def save_selection(path: Path, chosen: Mapping[str, tuple[str, ...]], scores: Scores, notes: Mapping[str, object]) -> None:
-    """Write the selection as JSON: {"layers": {attribute: [names]}, "scores": {attribute: {layer: score}}, ...}, atomically."""
-    text = json.dumps(dict(notes) | {"layers": {name: list(layers) for name, layers in chosen.items()}, "scores": scores}, indent=1)
-    write_text(path, text + "\n")
-
-
-def load_selection(path: Path, space: StyleSpace) -> dict[str, tuple[str, ...]]:
-    """Attribute -> layer names. Raises UserError when the file does not name convolution layers of this style space for every attribute."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        chosen = {name: tuple(str(layer) for layer in content["layers"][name]) for name in ATTRIBUTES}
-    except FileNotFoundError:
-        raise UserError(f"There is no layer selection {path}: make one with `crossrig train layers`.") from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is not a layer selection for every attribute: make it again with `crossrig train layers`.") from None
-    for attribute, layers in chosen.items():
-        unknown = [layer for layer in layers if layer not in editable(space)]
-        if unknown or not layers:
-            raise UserError(f"{path}: {attribute} names {unknown or 'no layer'}; layers that can be edited: {', '.join(editable(space))}.")
     return chosen

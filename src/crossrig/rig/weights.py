@@ -84,7 +84,9 @@ def save_attributes(path: Path, predictor: AttributePredictor, notes: Mapping[st
 
 
 def load_attributes(path: Path) -> AttributePredictor:
-    """Read T, frozen and in evaluation mode. Raises UserError when the file is of another kind."""
+    """Read T, frozen and in evaluation mode, from a file of its own or from a rig. Raises UserError when the file is of another kind."""
+    if checkpoint.load_header(path).get("kind") == "rig":
+        return load_rig(path).predictor
     tensors, header = _read(path, "attributes")
     config = from_mapping(AttributePredictorConfig, _mapping(header.get("config"), path), str(path))
     predictor = AttributePredictor(config, space=_space(header, path))

@@ -94,9 +94,7 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
     dtype = run.processes.of_first(lambda: feature_dtype(config.precision))
     seen = None
     if config.encoder is not None:
-        seen = _seen(config, generator, run, config.outdir / f"searched-{mark}", dtype)
-        if run.processes.first:
-            checkpoint.save(config.outdir / "seen.safetensors", {"w_plus": seen}, {"kind": "seen", "encoder": facts["encoder"]})
+        seen = _seen(config, generator, run, mark, dtype)
     styles, labels = codes.labelled_codes(
         *on_device(generator, network, config.device), config.codes, config.held_out, config.mixed, config.seed, run.progress, seen,
         config.outdir / f"labels-{mark}", run.processes, dtype,
@@ -106,17 +104,22 @@ def labelled_codes(config: AttributesTraining, generator: Generator, network: Re
     return styles, labels
 
 
-def _seen(config: AttributesTraining, generator: Generator, run: Run, shards: Path, dtype: torch.dtype) -> Tensor:
-    """(N,L,W): people as pictures are inverted to codes: what the encoder finds, and what a search adds to it."""
+def _seen(config: AttributesTraining, generator: Generator, run: Run, mark: str, dtype: torch.dtype) -> Tensor:
+    """(N,L,W): people as pictures are inverted to codes: what the encoder finds, and what a search adds to it; kept in a file."""
     assert config.encoder is not None
+    path, facts = config.outdir / "seen.safetensors", {"kind": "seen", "encoder": checkpoint.sha256(config.encoder), "mark": mark}
+    if run.processes.of_first(lambda: path.exists() and checkpoint.load_header(path) == facts):
+        return checkpoint.load(path)[0]["w_plus"]
     encoder, portraits = load_encoder(config.encoder), load_portraits(config.data, generator.config.resolution, config.limit)
     seen = codes.seen_people(encoder, portraits)
-    if not config.searched:
-        return seen
-    few = min(config.searched, len(portraits))
-    offsets = codes.search_offsets(generator, encoder, portraits, few, config.search_steps, run.progress, shards, run.processes, dtype)
-    random = torch.Generator().manual_seed(config.seed)
-    return seen + offsets[torch.randint(len(offsets), (len(seen),), generator=random)]
+    if config.searched:
+        few, shards = min(config.searched, len(portraits)), config.outdir / f"searched-{mark}"
+        offsets = codes.search_offsets(generator, encoder, portraits, few, config.search_steps, run.progress, shards, run.processes, dtype)
+        random = torch.Generator().manual_seed(config.seed)
+        seen = seen + offsets[torch.randint(len(offsets), (len(seen),), generator=random)]
+    if run.processes.first:
+        checkpoint.save(path, {"w_plus": seen}, facts)
+    return seen
 
 
 def train(

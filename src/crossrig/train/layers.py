@@ -41,7 +41,6 @@ from crossrig.rig.layers import (
     manipulator_probe,
     mean_share,
     rig_scores,
-    save_selection,
     select,
     swap_scores,
 )  # fmt: skip
@@ -49,6 +48,7 @@ from crossrig.rig.losses import BlockLosses, average
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, shift
 from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.selection import save_selection
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_stylerig
 from crossrig.train.codes import load_seen, sample_styles

@@ -37,11 +37,11 @@ from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.weights import load_generator
 from crossrig.memory import keep_freed_memory
 from crossrig.rig.attributes import AttributePredictor
-from crossrig.rig.layers import load_selection
 from crossrig.rig.losses import BlockLosses, ContourLoss, PointLoss, RenderLoss
 from crossrig.rig.manipulation import Manipulator, ManipulatorConfig, Rig, shift
 from crossrig.rig.reading import on_device
 from crossrig.rig.reconstruction import Reconstruction
+from crossrig.rig.selection import load_selection
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_attributes, load_reconstruction, load_rig, save_rig
 from crossrig.train.budget import Budget
