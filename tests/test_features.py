@@ -111,10 +111,18 @@ def test_distance_leads_back_to_the_target(taps: FeatureTaps) -> None:
     assert distance(step, target).sum() < start
 
 
-@pytest.mark.parametrize("size", [0, 16, 100])
+@pytest.mark.parametrize("size", [-32, 16, 100])
 def test_bad_size(size: int, tensors: dict[str, torch.Tensor]) -> None:
     with pytest.raises(ValueError, match="multiple of 32"):
         FeatureTaps(size, tensors=tensors)
+
+
+def test_pictures_may_be_looked_at_as_they_are(tensors: dict[str, torch.Tensor]) -> None:
+    whole, fixed = FeatureTaps(0, tensors=tensors), FeatureTaps(64, tensors=tensors)
+    images = pictures(2, 64)
+    for one, other in zip(whole(images), fixed(images), strict=True):
+        torch.testing.assert_close(one, other)
+    assert whole(torch.zeros(1, 3, 64, 96))[0].shape[2:] == (16, 24)
 
 
 @pytest.mark.parametrize("bad", [(), (4, 2), (2, 2), (0, 16), (-1,)])

@@ -102,7 +102,8 @@ class InvertedBottleneck(nn.Module):
 class FeatureTaps(nn.Module):
     """EfficientNet-Lite0 up to its last tap, frozen, always in evaluation mode; gradients flow to the input only.
 
-    size: px, a multiple of 32; inputs of any other side are resized to it first (antialiased when made smaller).
+    size: px, a multiple of 32; inputs of any other side are resized to it first (antialiased when made smaller). 0: inputs, whose sides
+    must be multiples of 32 then, are looked at as they are.
     taps: block indices from 0 in rising order; the trunk stops after the last. `tensors`: other weights of the same
     architecture instead of the ImageNet ones. Nothing of it is in state_dict(): the weights belong to their package.
     """
@@ -111,7 +112,7 @@ class FeatureTaps(nn.Module):
         self, size: int = 128, taps: Sequence[int] = TAPS, tensors: Mapping[str, torch.Tensor] | None = None
     ) -> None:
         super().__init__()
-        if size < SIZE_MULTIPLE or size % SIZE_MULTIPLE:
+        if size < 0 or size % SIZE_MULTIPLE:
             raise ValueError(f"the feature network's size is a multiple of {SIZE_MULTIPLE} px: got {size}")
         total = sum(stage[0] for stage in STAGES)
         if not taps or list(taps) != sorted(set(taps)) or not 0 <= taps[0] <= taps[-1] < total:
@@ -140,7 +141,7 @@ class FeatureTaps(nn.Module):
         """Images (B, 3, H, W) in [-1, 1] -> one (B, C, h, w) per tap."""
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images must be (B, 3, H, W): got {tuple(images.shape)}")
-        x = resize(images, self.size)
+        x = resize(images, self.size) if self.size else images
         # the network was trained on (pixel - 127) / 128 with pixels in 0..255
         x = (x * (127.5 / 128) + 0.5 / 128).contiguous(memory_format=torch.channels_last)
         x = F.relu6(self.stem(x))

@@ -13,17 +13,8 @@ from torch import Tensor
 from crossrig import assets
 from crossrig.data import detect
 from crossrig.data.align import Framing
-from crossrig.data.detect import (
-    STRIDE,
-    TYPICAL_HALF,
-    DetectorNet,
-    Face,
-    choose_face,
-    decode,
-    detect_faces,
-    load_detector,
-    save_detector,
-)
+from crossrig.data.detect import Face, choose_face, detect_faces
+from crossrig.data.detector import STRIDE, TYPICAL_HALF, DetectorNet
 from crossrig.data.pictures import from_array
 from crossrig.errors import UserError
 
@@ -103,20 +94,9 @@ def test_heads_at_the_border_are_found() -> None:
     assert face.framing.y < 25
 
 
-def test_decode_takes_peaks_only() -> None:
-    output = torch.full((4, 6, 6), -9.0)
-    output[1:] = 0.0
-    output[0, 2, 3] = 4.0
-    output[0, 2, 4] = 3.0  # beside the peak
-    output[0, 5, 0] = 1.0
-    found = decode(output)
-    assert [(x, y) for x, y, _, _ in found] == [(3.5 * STRIDE, 2.5 * STRIDE), (0.5 * STRIDE, 5.5 * STRIDE)]
-    assert found[0][2] == pytest.approx(TYPICAL_HALF)
-
-
 def test_doubtful_photographs_need_a_second_opinion(monkeypatch: pytest.MonkeyPatch) -> None:
     doubtful = Face(Framing(50, 50, 30), 0.55, "photograph")
-    monkeypatch.setattr(detect, "_dlib_faces", lambda picture: [doubtful])
+    monkeypatch.setattr(detect, "dlib_faces", lambda picture: [doubtful])
     empty = np.zeros((128, 128, 3), np.uint8)
     assert detect_faces(empty) == [doubtful]  # nobody to ask, and nothing better
     assert detect_faces(empty, _Blob(8)) == []
@@ -129,9 +109,9 @@ def test_without_a_second_opinion_sure_finds_silence_the_doubtful(monkeypatch: p
     sure = Face(Framing(50, 50, 30), 0.8, "photograph")
     doubtful = [Face(Framing(150, 50, 40), score, "photograph") for score in (0.45, 0.55)]
     empty = np.zeros((128, 256, 3), np.uint8)
-    monkeypatch.setattr(detect, "_dlib_faces", lambda picture: [sure, *doubtful])
+    monkeypatch.setattr(detect, "dlib_faces", lambda picture: [sure, *doubtful])
     assert detect_faces(empty) == [sure]
-    monkeypatch.setattr(detect, "_dlib_faces", lambda picture: doubtful)
+    monkeypatch.setattr(detect, "dlib_faces", lambda picture: doubtful)
     assert detect_faces(empty) == [doubtful[1]]
 
 
@@ -144,14 +124,3 @@ def test_the_largest_face_is_chosen_and_said_so() -> None:
     assert choose_face([faint], picture) == (faint, ["It is not certain that this is a face; check the result."])
     with pytest.raises(UserError, match=r"crowd\.png: no face was found"):
         choose_face([], picture)
-
-
-def test_weights_round_trip(tmp_path: Path) -> None:
-    network = DetectorNet(8).eval()
-    save_detector(tmp_path / "d.safetensors", network, {"steps": 3})
-    loaded = load_detector(tmp_path / "d.safetensors")
-    image = torch.rand(1, 3, 64, 48) * 2 - 1
-    assert torch.equal(loaded(image), network(image))
-    assert loaded(image).shape == (1, 4, 8, 6)
-    with pytest.raises(UserError, match="no checkpoint"):
-        load_detector(tmp_path / "none.safetensors")

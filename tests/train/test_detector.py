@@ -7,14 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crossrig.data.align import Framing
-from crossrig.data.detect import STRIDE, DetectorNet, decode, load_detector
+from crossrig.data.detector import STRIDE, DetectorNet, decode, load_detector
+from crossrig.data.framings import framing_of
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.face3d.params import FaceParams
 from crossrig.train import detector
-from crossrig.train.detector import DetectorTraining, Head, Scene, framing_of, loss, make_heads, make_scene, redraw, targets
+from crossrig.train.detector import (
+    DetectorTraining,
+    Head,
+    Scene,
+    drawn_heads,
+    loss,
+    make_heads,
+    make_scene,
+    recolour,
+    redraw,
+    targets,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +50,6 @@ def portraits() -> PortraitSet:
     return PortraitSet(torch.from_numpy(np.stack(pictures)), torch.stack(labels), torch.zeros(40, 4))
 
 
-def test_framing_of_the_neutral_face_is_the_frame() -> None:
-    frame = framing_of(FaceParams.neutral())
-    assert (frame.x, frame.y, frame.half) == pytest.approx((0.5, 0.5, 0.5))
-
-
-def test_framing_follows_the_head() -> None:
-    params = FaceParams.neutral().replace(translation=torch.tensor([[0.0125, 0.00625, 0.0]]))
-    frame = framing_of(params)
-    assert (frame.x, frame.y) == pytest.approx((0.55, 0.475))
-    near = framing_of(FaceParams.neutral().replace(translation=torch.tensor([[0.0, 0.0, 0.8]])))
-    assert near.half == pytest.approx(1.0)
-
-
 def test_every_style_gives_a_picture(portraits: PortraitSet) -> None:
     pixels = np.ascontiguousarray(portraits.pictures[0].permute(1, 2, 0).numpy())
     random = np.random.default_rng(0)
@@ -67,7 +67,7 @@ def test_heads_are_pasted_where_the_label_says() -> None:
     for wished in (Framing(50, 70, 30), Framing(100, 30, 60), Framing(20, 20, 20)):
         canvas = np.zeros((128, 128, 3), np.uint8)
         detector._paste(canvas, head, wished, random, alone=False)
-        rows, columns = np.nonzero(canvas[..., 0] > 100)
+        rows, columns = np.nonzero(canvas[..., 0] > 70)
         assert columns.mean() + 0.5 == pytest.approx(wished.x, abs=1.2)
         assert rows.mean() + 0.5 == pytest.approx(wished.y, abs=1.2)
 
@@ -112,6 +112,36 @@ def test_train_learns_resumes_and_saves(tmp_path: Path, portraits: PortraitSet) 
     assert detector.train(config, portraits) == path  # nothing left to do
     with pytest.raises(UserError, match="too few"):
         detector.train(config, PortraitSet(portraits.pictures[:3], portraits.labels[:3], portraits.codes[:3]))
+
+
+def test_drawings_lie_where_their_folder_says(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no framing\.json"):
+        drawn_heads(tmp_path, None, 0)
+    (tmp_path / "framing.json").write_text('{"x": 0.4, "y": 0.6, "half": 0.3}')
+    for number in range(3):
+        Image.fromarray(np.full((40, 40, 3), (250, 40, 40), np.uint8)).save(tmp_path / f"{number}.png")
+    heads = drawn_heads(tmp_path, 2, 0)
+    assert [head.framing for head in heads] == [Framing(0.4, 0.6, 0.3)] * 2
+    assert heads[0].mirrored().framing == Framing(0.6, 0.6, 0.3)
+    (tmp_path / "framing.json").write_text('{"x": 0.4, "y": "low"}')
+    with pytest.raises(UserError, match=r"no framing\.json"):
+        drawn_heads(tmp_path, None, 0)
+
+
+def test_things_are_seen_and_are_no_heads(portraits: PortraitSet) -> None:
+    heads, things = make_heads(portraits, 0), [np.full((128, 128, 3), (1, 2, 3), np.uint8)]
+    plain, cluttered = ([make_scene(heads, np.random.default_rng(seed), shown) for seed in range(40)] for shown in ((), things))
+    assert any(not np.array_equal(one.pixels, other.pixels) for one, other in zip(plain, cluttered, strict=True))
+    assert 0.5 < np.mean([len(scene.heads) > 0 for scene in cluttered]) < 0.95
+
+
+def test_other_colours_are_the_same_drawing() -> None:
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[4:12, 4:12] = (200, 60, 60)
+    random = np.random.default_rng(0)
+    drawn = [recolour(pixels, random) for _ in range(40)]
+    assert len({picture[8, 8].tobytes() for picture in drawn}) > 8
+    assert all((picture[0] == 0).all() for picture in drawn)
 
 
 def test_network_can_overfit_a_few_scenes(portraits: PortraitSet) -> None:

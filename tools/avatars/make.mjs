@@ -1,19 +1,43 @@
-// Drawn faces for `crossrig adapt`: node make.mjs --count 4000 --outdir FOLDER [--first 0] [--size 256]
+// Drawn faces by real designers: node make.mjs --count 4000 --outdir FOLDER [--style micah] [--first 0] [--size 256]
 //
-// The parts were drawn by Micah Lanier (Avatar Illustration System, CC BY 4.0) and are put together and coloured by DiceBear. All face one
-// way, in three-quarter view, in one frame, so `crossrig adapt --aligned` needs to find no faces; it mirrors every second one.
+// The parts were drawn by designers who gave them away (CC0 or CC BY 4.0, avataaars for any use; CREDITS.txt says whose they are) and are
+// put together and coloured by DiceBear. All faces of a set lie in one place of their frame and face one way. So `crossrig adapt --aligned`
+// needs to find no faces, and framing.json says once for `crossrig train detector` and `crossrig eval detector` where they are.
 
 import fs from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
 
 import { createAvatar } from "@dicebear/core";
-import * as micah from "@dicebear/micah";
 import { Resvg } from "@resvg/resvg-js";
 
 const SKIN = ["f9d7c0", "f3c6a5", "e8b48c", "d99e73", "c6865a", "ac6a43", "8d5332", "6e3f26", "52301f", "3b2218"];
 const HAIR = ["17120f", "2e1f16", "4a2f1d", "6b4526", "8f6236", "b98b4e", "d8b878", "a4482a", "8c8c8c", "d9d9d6"];
 const BACKDROP = ["b6e3f4", "c0aede", "d1d4f9", "ffd5dc", "ffdfbf", "cfe8d5", "e8e4da", "9fb4c7"];
+
+const DYED = { hairColor: HAIR };
+/** Where the head lies, as shares of the side, measured by hand: x, y of the middle between the ears, half a side of the square that our
+ * camera would show of such a head; and how the set is coloured. */
+const STYLES = {
+  adventurer: { framing: [0.52, 0.57, 0.34], options: { ...DYED, skinColor: SKIN } },
+  avataaars: { framing: [0.5, 0.46, 0.26], options: { ...DYED, skinColor: SKIN } },
+  "big-ears": { framing: [0.5, 0.72, 0.31], options: { ...DYED, skinColor: SKIN } },
+  "big-smile": { framing: [0.45, 0.58, 0.38], options: { ...DYED, skinColor: SKIN } },
+  croodles: { framing: [0.5, 0.58, 0.26], options: {} },
+  dylan: { framing: [0.5, 0.58, 0.4], options: { ...DYED, skinColor: SKIN } },
+  lorelei: { framing: [0.5, 0.55, 0.33], options: {} },
+  micah: {
+    framing: [0.47, 0.47, 0.38],
+    options: {
+      ...DYED, baseColor: SKIN, facialHairColor: HAIR.slice(0, 5), eyebrowsColor: HAIR.slice(0, 5), glassesProbability: 12,
+      earringsProbability: 15, facialHairProbability: 15,
+    },
+  },
+  miniavs: { framing: [0.48, 0.65, 0.34], options: { ...DYED, skinColor: SKIN } },
+  notionists: { framing: [0.5, 0.48, 0.21], options: {} },
+  "open-peeps": { framing: [0.52, 0.6, 0.35], options: { skinColor: SKIN } },
+  personas: { framing: [0.5, 0.52, 0.3], options: { ...DYED, skinColor: SKIN } },
+};
 
 function fail(sentence) {
   console.error(`make.mjs: ${sentence}`);
@@ -25,30 +49,33 @@ function wishes() {
   const text = { type: "string" };
   let values;
   try {
-    values = parseArgs({ options: { count: text, first: text, outdir: text, size: text } }).values;
+    values = parseArgs({ options: { count: text, first: text, outdir: text, size: text, style: text } }).values;
   } catch (error) {
-    fail(`${error.message} Write: node make.mjs --count 4000 --outdir FOLDER [--size 256]`);
+    fail(`${error.message} Write: node make.mjs --count 4000 --outdir FOLDER [--style micah] [--size 256]`);
   }
   const count = Number(values.count ?? 4000), first = Number(values.first ?? 0), size = Number(values.size ?? 256);
   if (!values.outdir) fail("--outdir is missing: name a folder for the pictures.");
   if (!Number.isInteger(count) || count < 1 || count > 100000) fail("--count must be a whole number from 1 to 100000.");
   if (!Number.isInteger(first) || first < 0 || first > 1e9) fail("--first must be a whole number from 0.");
   if (!Number.isInteger(size) || size < 32 || size > 1024) fail("--size must be a whole number from 32 to 1024.");
-  return { count, first, size, folder: values.outdir };
+  const style = values.style ?? "micah";
+  if (!(style in STYLES)) fail(`--style must be one of ${Object.keys(STYLES).join(", ")}.`);
+  return { count, first, size, style, folder: values.outdir };
 }
 
-const { count, first, size, folder } = wishes();
+const { count, first, size, style, folder } = wishes();
+const parts = await import(`@dicebear/${style}`);
+const { framing, options } = STYLES[style];
 fs.mkdirSync(folder, { recursive: true });
 for (let number = first; number < first + count; number += 1) {
-  const drawing = createAvatar(micah, {
-    seed: `avatar ${number}`, baseColor: SKIN, hairColor: HAIR, facialHairColor: HAIR.slice(0, 5), eyebrowsColor: HAIR.slice(0, 5),
-    backgroundColor: BACKDROP, glassesProbability: 12, earringsProbability: 15, facialHairProbability: 15,
-  }).toString();
+  const drawing = createAvatar(parts, { seed: `avatar ${number}`, backgroundColor: BACKDROP, ...options }).toString();
   const picture = new Resvg(drawing, { fitTo: { mode: "width", value: size } }).render().asPng();
-  fs.writeFileSync(path.join(folder, `avatar-${String(number).padStart(6, "0")}.png`), picture);
+  fs.writeFileSync(path.join(folder, `${style}-${String(number).padStart(6, "0")}.png`), picture);
   if ((number + 1 - first) % 500 === 0) console.error(`${number + 1 - first} of ${count}`);
 }
-const { creator, title, source, license } = micah.meta;
+const { creator, title, source, license } = parts.meta;
+const [x, y, half] = framing;
+fs.writeFileSync(path.join(folder, "framing.json"), `${JSON.stringify({ x, y, half })}\n`);
 fs.writeFileSync(
   path.join(folder, "CREDITS.txt"),
   `Faces put together from "${title}" by ${creator} (${source}), ${license.name} (${license.url}), remixed and recoloured by DiceBear.\n`,

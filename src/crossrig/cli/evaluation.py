@@ -20,13 +20,14 @@ def eval_command(commands: Any) -> None:
     eval_edits_command(parts)
     eval_generator_command(parts)
     eval_domains_command(parts)
+    eval_detector_command(parts)
 
 
 def _eval(options: argparse.Namespace) -> None:
     from crossrig import evaluate
 
     if not options.quick:
-        raise UserError("Say what to measure: `crossrig eval --quick`, or `eval` with attributes, edits, generator or domains.")
+        raise UserError("Say what to measure: `crossrig eval --quick`, or `eval` with attributes, edits, generator, domains or detector.")
     figures = evaluate.shipped_quick(options.workers)
     print(evaluate.as_json(figures) if options.json else evaluate.table(figures))
 
@@ -132,6 +133,26 @@ def _eval_domains(options: argparse.Namespace) -> None:
     keep_freed_memory()
     figures, notes = evaluate_domain(request, None if options.json else show_progress)
     print(as_json(figures) if options.json else as_text(figures, notes))
+
+
+def eval_detector_command(parts: Any) -> None:
+    parser = add(parts, "detector", _eval_detector, "Measure how many faces are found in drawings and portraits, beside dlib.")
+    parser.add_argument("--detector", type=Path, default=None, metavar="FILE", help="another detector (default: the shipped)")
+    text = "folders of drawn heads with the framing.json that tools/avatars writes"
+    parser.add_argument("--drawn", type=Path, nargs="+", default=[], metavar="FOLDER", help=text)
+    parser.add_argument("--without", type=Path, nargs="+", default=[], metavar="PATH", help="folders or archives without faces")
+    parser.add_argument("--samples", type=int, default=200, metavar="N", help="pictures of each set (default: 200)")
+    parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
+    parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render portraits (default: all cores)")
+
+
+def _eval_detector(options: argparse.Namespace) -> None:
+    from crossrig.evaluation.finding import FindingRequest, as_json, as_text, evaluate_detector
+
+    samples = at_least(options.samples, 2, "--samples", 200)
+    request = FindingRequest(options.detector, tuple(options.drawn), tuple(options.without), samples, options.workers)
+    figures = evaluate_detector(request, None if options.json else show_progress)
+    print(as_json(figures) if options.json else as_text(figures))
 
 
 def eval_generator_command(parts: Any) -> None:

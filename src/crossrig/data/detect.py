@@ -7,7 +7,6 @@ network, which was trained on rendered people in many drawing styles, predicts f
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,21 +19,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from crossrig import assets, checkpoint
+from crossrig import assets
 from crossrig.data.align import Framing
+from crossrig.data.detector import HALF_RANGE, SIDES, STRIDE, DetectorNet, decode, load_detector
 from crossrig.data.pictures import Picture
 from crossrig.errors import UserError
 
 Pixels = NDArray[np.uint8]
-
-STRIDE = 8
-"""Pixels between neighbouring cells of the network's output."""
-TYPICAL_HALF = 36.0
-"""Half side, in pixels of a pyramid level, whose logarithm the size output is relative to."""
-HALF_RANGE = (20.0, 66.0)
-"""Half sides, in pixels of a pyramid level, that the network is trained to find there."""
 
 # A dlib box (brows to chin) as a framing, in box widths.
 _DLIB_HALF = 0.84
@@ -42,7 +34,6 @@ _DLIB_UP = 0.0625
 _DLIB_SMALL = 1000  # longer side, px, up to which the picture is doubled so that faces of 40 px are found
 _DLIB_LARGE = 2000  # longer side, px, down to which larger pictures are reduced
 _LEVELS = (128, 192, 288, 432)  # longer side, px, of the pyramid levels the network looks at
-_THRESHOLD = 0.5
 _DLIB_THRESHOLD = -0.25  # margin; 0 is dlib's own threshold, clear faces reach 1 to 3
 _FAINT, _SURE = 0.5, 0.6  # scores: below the first dlib itself would say no, from the second on it is never asked again
 
@@ -58,60 +49,6 @@ class Face:
     """The detector that found it."""
 
 
-class DetectorNet(nn.Module):
-    """Pictures (B, 3, H, W) in [-1, 1], sides multiples of 8 -> (B, 4, H/8, W/8).
-
-    Channels: logit of a head centred in the cell; offset of its centre from the cell's centre, x and y, in cells; and
-    log(half side / ``TYPICAL_HALF``). A fully convolutional centre network (after Zhou et al. 2019, *Objects as
-    points*); dilations let each cell see a whole head.
-    """
-
-    def __init__(self, width: int = 16) -> None:
-        super().__init__()
-        self.width = width
-        widths = (3, width, 2 * width, 3 * width)
-        layers: list[nn.Module] = []
-        for inputs, outputs in itertools.pairwise(widths):
-            layers += [_block(inputs, outputs, stride=2), _block(outputs, outputs)]
-        layers += [_block(widths[-1], widths[-1], dilation=dilation) for dilation in (1, 2, 4, 2, 1)]
-        self.trunk = nn.Sequential(*layers)
-        self.head = nn.Conv2d(widths[-1], 4, 1)
-        nn.init.zeros_(self.head.weight)
-        assert self.head.bias is not None
-        with torch.no_grad():
-            self.head.bias.copy_(torch.tensor([-4.0, 0.0, 0.0, 0.0]))  # most cells hold no head
-
-    def forward(self, images: Tensor) -> Tensor:
-        out: Tensor = self.head(self.trunk(images))
-        return out
-
-
-def _block(inputs: int, outputs: int, stride: int = 1, dilation: int = 1) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation=dilation, bias=False),
-        nn.GroupNorm(8, outputs),
-        nn.ReLU(),
-    )
-
-
-def save_detector(path: str | Path, network: DetectorNet, header: dict[str, Any]) -> None:
-    """Write the network with the facts in ``header``."""
-    checkpoint.save(path, network.state_dict(), header | {"kind": "detector", "config": {"width": network.width}})
-
-
-def load_detector(path: str | Path) -> DetectorNet:
-    """Read a detector. Raises :class:`UserError` when the file is of another kind."""
-    tensors, header = checkpoint.load(path)
-    if header.get("kind") != "detector":
-        raise UserError(f"{path} holds a '{header.get('kind')}', not a detector; give a detector checkpoint.")
-    network = DetectorNet(int(header["config"]["width"]))
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
-    except RuntimeError as error:
-        raise UserError(f"{path}: the weights do not fit a detector; get the file again.") from error
-    return network.eval().requires_grad_(False)
-
-
 def detect_faces(picture: Pixels, network: DetectorNet | None = None) -> list[Face]:
     """All faces in a picture (H, W, 3) uint8, largest first.
 
@@ -120,13 +57,16 @@ def detect_faces(picture: Pixels, network: DetectorNet | None = None) -> list[Fa
     if network is None:
         shipped = assets.find("detector")
         network = _shipped_network(shipped) if shipped else None
-    by_dlib = _dlib_faces(picture)
+    return faces_of(dlib_faces(picture), network_faces(picture, network) if network is not None else None)
+
+
+def faces_of(by_dlib: Sequence[Face], drawn: Sequence[Face] | None) -> list[Face]:
+    """What dlib and our network (None: nobody asked it) found in one picture, taken together, largest first."""
     sure = [face for face in by_dlib if face.score >= _SURE]
     doubtful = [face for face in by_dlib if face.score < _SURE]
-    if network is not None:
+    if drawn is not None:
         # dlib is exact on photographs where it is sure; where it doubts, ours must agree
-        drawn = _network_faces(picture, network)
-        found = sure + [face for face in doubtful if any(_overlap(face, other) > 0.3 for other in drawn)] + drawn
+        found = [*sure, *(face for face in doubtful if any(_overlap(face, other) > 0.3 for other in drawn)), *drawn]
     else:
         # nobody to ask: the best of the doubtful finds, and only where there is no sure one
         found = sure or sorted(doubtful, key=lambda face: -face.score)[:1]
@@ -159,7 +99,8 @@ def _dlib_detector() -> Any:
     return dlib.get_frontal_face_detector()
 
 
-def _dlib_faces(picture: Pixels) -> list[Face]:
+def dlib_faces(picture: Pixels) -> list[Face]:
+    """What dlib finds in a picture (H, W, 3) uint8, sure or not."""
     longest = max(picture.shape[:2])
     scale = min(1.0, _DLIB_LARGE / longest)
     small = _scaled(picture, scale)
@@ -182,7 +123,8 @@ def dlib_box(side: float) -> tuple[float, float, float, float]:
 
 
 @torch.no_grad()
-def _network_faces(picture: Pixels, network: DetectorNet) -> list[Face]:
+def network_faces(picture: Pixels, network: DetectorNet) -> list[Face]:
+    """What our network finds in a picture (H, W, 3) uint8, surest first."""
     longest = max(picture.shape[:2])
     faces: list[Face] = []
     for level in _LEVELS:
@@ -194,7 +136,7 @@ def _network_faces(picture: Pixels, network: DetectorNet) -> list[Face]:
         image = torch.from_numpy(np.ascontiguousarray(small)).permute(2, 0, 1)[None].float() / 127.5 - 1.0
         # a margin, so that heads which leave the picture are still centred on a cell
         margin = 4 * STRIDE
-        pad = (margin, margin + -width % STRIDE, margin, margin + -height % STRIDE)
+        pad = (margin, margin + -width % SIDES, margin, margin + -height % SIDES)
         image = F.pad(image, pad, mode="replicate")
         for x, y, half, score in decode(network(image)[0]):
             if HALF_RANGE[0] * 0.9 <= half <= HALF_RANGE[1] * 1.1:
@@ -210,19 +152,6 @@ def _distinct(faces: Sequence[Face]) -> list[Face]:
         if all(_overlap(face, other) < 0.3 for other in kept):
             kept.append(face)
     return kept
-
-
-def decode(output: Tensor, threshold: float = _THRESHOLD) -> list[tuple[float, float, float, float]]:
-    """Local maxima of one output (4, h, w) of the network: (x, y, half side, score), in pixels of its input."""
-    heat = output[0].sigmoid()
-    peak = F.max_pool2d(heat[None, None], 3, 1, 1)[0, 0]
-    rows, columns = torch.nonzero((heat >= threshold) & (heat == peak), as_tuple=True)
-    found = []
-    for row, column in zip(rows.tolist(), columns.tolist(), strict=True):
-        score, right, down, size = (float(output[channel, row, column]) for channel in range(4))
-        x, y = (column + 0.5 + right) * STRIDE, (row + 0.5 + down) * STRIDE
-        found.append((x, y, TYPICAL_HALF * math.exp(max(-2.0, min(2.0, size))), 1.0 / (1.0 + math.exp(-score))))
-    return found
 
 
 def _overlap(one: Face, other: Face) -> float:

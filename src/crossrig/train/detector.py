@@ -1,14 +1,17 @@
 """Train the detector of drawn faces.
 
-Portraits, photographic and toon, are redrawn once in many styles (painters' filters, pencil, poster colours, line art), then pasted at
-random places and sizes onto random backdrops with clutter: shapes, scribbles and pieces of portraits without a whole face. Where
-the head is follows exactly from the portrait's label: the projected origin of the head and its depth.
+Heads are pasted at random places, sizes and tilts onto random backdrops with clutter: shapes, scribbles, pieces of portraits without a
+whole face, and drawings of things. They are of two kinds. Portraits of every style (`crossrig synth`) are redrawn once more (painters'
+filters, pencil, poster colours, line art); where the head is follows exactly from the label: the projected origin of the head and its
+depth. Drawings by designers (`tools/avatars`) have no labels, but one frame for a whole set, which its `framing.json` describes.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -20,11 +23,12 @@ from torch import Tensor
 
 from crossrig.config import setting
 from crossrig.data.align import Framing
-from crossrig.data.detect import HALF_RANGE, STRIDE, TYPICAL_HALF, DetectorNet, decode, save_detector
+from crossrig.data.detector import HALF_RANGE, STRIDE, TYPICAL_HALF, DetectorNet, decode, save_detector
+from crossrig.data.framings import framing_of, framing_of_folder
+from crossrig.data.images import open_images
 from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.errors import UserError
 from crossrig.face3d.params import FaceParams
-from crossrig.render.camera import Camera
 from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
@@ -32,19 +36,22 @@ from crossrig.train.state import Part, collect, restore
 Pixels = NDArray[np.uint8]
 _SIDE = 128  # px of a training picture
 _PORTRAIT = 128  # px at which portraits are kept
+_TILT = 15.0  # degrees
 
 
 @dataclass(frozen=True)
 class DetectorTraining:
     """Settings of a run."""
 
-    data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth`, photographic and toon")
+    data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth`, of every style")
+    drawn: tuple[Path, ...] = setting((), "folders of drawn heads, each with the framing.json that tools/avatars writes")
+    without: tuple[Path, ...] = setting((), "folders or archives of pictures without any face")
     outdir: Path = setting(Path("runs/detector"), "folder of the run; an existing one is continued")
-    steps: int = setting(2500, "steps")
+    steps: int = setting(3000, "steps")
     batch: int = setting(32, "pictures a step")
     lr: float = setting(2e-3, "peak learning rate")
-    width: int = setting(16, "channels of the first stage; a multiple of 8")
-    limit: int | None = setting(3000, "read at most this many portraits of each archive")
+    width: int = setting(48, "channels of the head; a multiple of 8")
+    limit: int | None = setting(1000, "read at most this many pictures of each archive and folder")
     seed: int = setting(0, "seed")
     device: str = setting("cpu", "cpu or cuda")
     checkpoint_seconds: float = setting(120.0, "time between two checkpoints")
@@ -52,10 +59,13 @@ class DetectorTraining:
 
 @dataclass(frozen=True)
 class Head:
-    """A portrait in some style and where its head is, as shares of the frame's side (x right, y down)."""
+    """A picture (S, S, 3) in some style and where its head is, as shares of the side (x right, y down)."""
 
     pixels: Pixels
     framing: Framing
+
+    def mirrored(self) -> Head:
+        return Head(np.ascontiguousarray(self.pixels[:, ::-1]), replace(self.framing, x=1.0 - self.framing.x))
 
 
 @dataclass(frozen=True)
@@ -64,14 +74,6 @@ class Scene:
 
     pixels: Pixels
     heads: tuple[Framing, ...]
-
-
-def framing_of(params: FaceParams, camera: Camera | None = None) -> Framing:
-    """Where the camera's square around the head lies in the portrait that belongs to ``params`` (batch 1): shares of the side."""
-    camera = camera or Camera()
-    ndc = camera.project(params.translation)[0]
-    x, y, depth = (float(value) for value in ndc)
-    return Framing((1.0 + x) / 2.0, (1.0 - y) / 2.0, camera.distance / depth / 2.0)
 
 
 def redraw(pixels: Pixels, random: np.random.Generator) -> Pixels:
@@ -113,6 +115,25 @@ def _lines(pixels: Pixels, random: np.random.Generator) -> Pixels:
     return np.asarray(cv2.GaussianBlur(drawn, (0, 0), 0.6), dtype=np.uint8)
 
 
+def recolour(pixels: Pixels, random: np.random.Generator) -> Pixels:
+    """A drawing in other colours, in grey, or as it is."""
+    kind = random.random()
+    if kind < 0.3:
+        hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(int) + int(random.integers(180))) % 180
+        pixels = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), dtype=np.uint8)
+    elif kind < 0.5:
+        pixels = np.repeat(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    return np.ascontiguousarray(pixels)
+
+
+def drawn_heads(folder: Path, limit: int | None, seed: int) -> list[Head]:
+    """The heads of a folder that `tools/avatars` wrote."""
+    framing = framing_of_folder(folder)
+    random = np.random.default_rng([seed, 4])
+    return [Head(recolour(pixels, random), framing) for pixels in islice(open_images(folder, labelled=False).read_all(_PORTRAIT), limit)]
+
+
 def make_heads(portraits: PortraitSet, seed: int) -> list[Head]:
     """Every portrait in one random style, with its framing."""
     random = np.random.default_rng([seed, 1])
@@ -123,10 +144,10 @@ def make_heads(portraits: PortraitSet, seed: int) -> list[Head]:
     return heads
 
 
-def make_scene(heads: list[Head], random: np.random.Generator, side: int = _SIDE) -> Scene:
-    """A random picture with none, one or two heads."""
-    canvas = _backdrop(random, side)
-    _clutter(canvas, heads, random)
+def make_scene(heads: Sequence[Head], random: np.random.Generator, things: Sequence[Pixels] = (), side: int = _SIDE) -> Scene:
+    """A random picture with none, one or two heads; `things` are pictures without any."""
+    canvas = _backdrop(random, side, things)
+    _clutter(canvas, heads, things, random)
     if random.random() < 0.2:
         return Scene(_finish(canvas, random), ())
     placed: list[Framing] = []
@@ -137,7 +158,8 @@ def make_scene(heads: list[Head], random: np.random.Generator, side: int = _SIDE
             math.exp(float(random.uniform(math.log(HALF_RANGE[0] * 0.9), math.log(HALF_RANGE[1] * 1.1)))),
         )
         if all(math.hypot(wished.x - other.x, wished.y - other.y) > 1.3 * (wished.half + other.half) for other in placed):
-            _paste(canvas, heads[int(random.integers(len(heads)))], wished, random, alone=not placed)
+            head = heads[int(random.integers(len(heads)))]
+            _paste(canvas, head.mirrored() if random.random() < 0.5 else head, wished, random, alone=not placed)
             placed.append(wished)
     return Scene(_finish(canvas, random), tuple(placed))
 
@@ -146,17 +168,18 @@ def _paste(canvas: Pixels, head: Head, wished: Framing, random: np.random.Genera
     """Put a head where ``wished`` says, over the canvas; alone it may bring its own background to fill the picture."""
     side, own = canvas.shape[0], head.pixels.shape[0]
     scale = wished.half / (head.framing.half * own)  # canvas px per portrait px
-    left, right = wished.x - head.framing.x * own * scale, wished.x + (1 - head.framing.x) * own * scale
-    top, bottom = wished.y - head.framing.y * own * scale, wished.y + (1 - head.framing.y) * own * scale
-    # scaled first, by areas, then moved; its border repeats outwards, so that no second, mirrored head appears
+    # scaled first, by areas, then tilted and moved; its border repeats outwards, so that no second, mirrored head appears
     size = max(2, round(own * scale))
     scaled = cv2.resize(head.pixels, (size, size), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    seen = cv2.warpAffine(scaled, np.array([[1.0, 0.0, left], [0.0, 1.0, top]]), (side, side), borderMode=cv2.BORDER_REPLICATE)
+    middle = head.framing.x * size - 0.5, head.framing.y * size - 0.5
+    place = cv2.getRotationMatrix2D(middle, float(random.uniform(-_TILT, _TILT)), 1.0)
+    place[:, 2] += wished.x - 0.5 - middle[0], wished.y - 0.5 - middle[1]
+    seen = cv2.warpAffine(scaled, place, (side, side), borderMode=cv2.BORDER_REPLICATE)
     if alone and random.random() < 0.4:
         canvas[:] = seen
         return
     rows, columns = np.mgrid[0:side, 0:side] + 0.5
-    inside = (columns > left) & (columns < right) & (rows > top) & (rows < bottom)
+    inside = cv2.warpAffine(np.ones((size, size), np.uint8), place, (side, side)) > 0
     if random.random() < 0.5:  # an oval around the head, as if cut out
         reach_x, reach_y = random.uniform(0.55, 0.95, 2) * wished.half
         inside &= ((columns - wished.x) / reach_x) ** 2 + ((rows - wished.y) / reach_y) ** 2 < 1
@@ -164,7 +187,12 @@ def _paste(canvas: Pixels, head: Head, wished: Framing, random: np.random.Genera
     canvas[:] = (canvas + weight * (seen.astype(np.float32) - canvas)).astype(np.uint8)
 
 
-def _backdrop(random: np.random.Generator, side: int) -> Pixels:
+def _backdrop(random: np.random.Generator, side: int, things: Sequence[Pixels]) -> Pixels:
+    if things and random.random() < 0.25:
+        thing = things[int(random.integers(len(things)))]
+        reach = int(random.integers(thing.shape[0] // 2, thing.shape[0] + 1))
+        top, left = (int(random.integers(0, extent - reach + 1)) for extent in thing.shape[:2])
+        return np.asarray(cv2.resize(recolour(thing[top : top + reach, left : left + reach], random), (side, side)), dtype=np.uint8)
     kind = random.integers(4)
     if kind == 0:
         return np.broadcast_to(random.integers(0, 256, 3, dtype=np.uint8), (side, side, 3)).copy()
@@ -176,14 +204,14 @@ def _backdrop(random: np.random.Generator, side: int) -> Pixels:
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=method), dtype=np.uint8)
 
 
-def _clutter(canvas: Pixels, heads: list[Head], random: np.random.Generator) -> None:
-    """Shapes, lines and pieces of portraits: things that are no face."""
+def _clutter(canvas: Pixels, heads: Sequence[Head], things: Sequence[Pixels], random: np.random.Generator) -> None:
+    """Shapes, lines, pieces of portraits and drawn things: nothing of it is a face."""
     side = canvas.shape[0]
     for _ in range(int(random.integers(0, 8))):
         colour = [int(value) for value in random.integers(0, 256, 3)]
         x, y, a, b = (int(value) for value in random.integers(0, side, 4))
         thickness = int(random.choice([-1, 1, 2, 4]))
-        kind = random.integers(5)
+        kind = random.integers(6 if things else 5)
         if kind == 0:
             cv2.rectangle(canvas, (x, y), (a, b), colour, thickness)
         elif kind == 1:
@@ -194,6 +222,11 @@ def _clutter(canvas: Pixels, heads: list[Head], random: np.random.Generator) -> 
         elif kind == 3:
             points = random.integers(0, side, (int(random.integers(3, 6)), 2)).astype(np.int32)
             cv2.fillPoly(canvas, [points], colour)
+        elif kind == 5:
+            extent = int(random.integers(16, side // 2))
+            thing = cv2.resize(things[int(random.integers(len(things)))], (extent, extent), interpolation=cv2.INTER_AREA)
+            y, x = min(y, side - extent), min(x, side - extent)
+            canvas[y : y + extent, x : x + extent] = recolour(np.asarray(thing, dtype=np.uint8), random)
         else:  # a piece of a portrait, too little to be a face, any way round
             donor = heads[int(random.integers(len(heads)))].pixels
             extent = int(random.integers(10, 40))
@@ -282,11 +315,14 @@ def train(config: DetectorTraining, portraits: PortraitSet | None = None) -> Pat
     if Processes.join().count > 1:
         raise UserError("The detector is trained by one process: start it without `accelerate launch`.")
     heads = make_heads(portraits or load_portraits(config.data, _PORTRAIT, config.limit), config.seed)
+    heads += [head for folder in config.drawn for head in drawn_heads(folder, config.limit, config.seed)]
+    things = [pixels for path in config.without for pixels in islice(open_images(path, labelled=False).read_all(_SIDE), config.limit)]
     if len(heads) < 10:
         raise UserError(f"{len(heads)} portraits are too few to train a detector; make some thousands with `crossrig synth`.")
+    np.random.default_rng([config.seed, 5]).shuffle(heads)
     held = len(heads) // 10
     held_random = np.random.default_rng([config.seed, 2])
-    held_scenes = [make_scene(heads[:held], held_random) for _ in range(128)]
+    held_scenes = [make_scene(heads[:held], held_random, things) for _ in range(128)]
     torch.manual_seed(config.seed)
     network = DetectorNet(config.width).to(config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.lr, weight_decay=1e-4)
@@ -301,7 +337,7 @@ def train(config: DetectorTraining, portraits: PortraitSet | None = None) -> Pat
             for group in optimiser.param_groups:
                 group["lr"] = config.lr * min(1.0, step / 100 + 0.01) * (0.01 + 0.99 * (1 - step / config.steps))
             random = np.random.default_rng([config.seed, 3, step])
-            scenes = [make_scene(heads[held:], random) for _ in range(config.batch)]
+            scenes = [make_scene(heads[held:], random, things) for _ in range(config.batch)]
             output = network(to_batch(scenes).to(config.device))
             heat, geometry, counts = (part.to(config.device) for part in targets(scenes))
             focal, apart = loss(output, heat, geometry, counts)
