@@ -22,6 +22,7 @@ from crossrig import assets, checkpoint
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.weights import load_reconstruction
 from crossrig.train.adapt import AdaptTraining, train
@@ -101,6 +102,27 @@ def test_nothing_is_held_as_an_ablation(config: AdaptTraining, tiny_generator: G
     moved = _moved(load_generator(train(replace(config, hold_latent=False))), tiny_generator)
     assert any("affine" in name for name in moved)
     assert any("mapping" in name for name in moved)
+
+
+def test_pictures_are_painted_again_from_what_an_encoder_sees(config: AdaptTraining, tmp_path: Path, tiny_generator: Generator) -> None:
+    fitting = encoder_for(tiny_generator, EncoderConfig(size=32, hidden=16, rank=4), pretrained=False)
+    save_encoder(tmp_path / "encoder.safetensors", fitting, {"generator": ""})
+    painter = replace(config, encoder=tmp_path / "encoder.safetensors", repaint_weight=1.0)
+    train(painter)
+    learned = load_encoder(painter.encoder_result)
+    assert not torch.equal(learned.hidden.weight, load_encoder(tmp_path / "encoder.safetensors").hidden.weight)
+    log = [line["repainted"] for line in read_log(config.outdir) if "repainted" in line]
+    assert log
+    before = checkpoint.load(painter.encoder_result)[0]
+    max(config.outdir.glob("checkpoint-*.safetensors")).unlink()  # killed before the end
+    painter.result.unlink()
+    train(painter)
+    for name, tensor in checkpoint.load(painter.encoder_result)[0].items():
+        torch.testing.assert_close(tensor, before[name], atol=1e-3, rtol=1e-3)
+    other = replace(config, repaint_weight=1.0, encoder=tmp_path / "wide.safetensors")
+    save_encoder(other.encoder or tmp_path, Encoder(EncoderConfig(size=32, hidden=16, rank=4), pretrained=False), {"generator": ""})
+    with pytest.raises(UserError, match="serves another generator"):
+        train(replace(other, outdir=tmp_path / "other"))
 
 
 def test_a_child_goes_on_and_is_seen_close_up(config: AdaptTraining, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
                                       --> moments of its features (Salimans 2016, section 3.1), a pull in the right direction long
                                           before the discriminator knows what to look for
     child's pictures + parent's       --> structure_distance (domains/consistency.py): stay these people
+    the folder's, if asked for        --> encoder --> child: paint them again (domains/repainting.py)
 
 What is held still says which of the two wins where: mapping network and affine layers always, so that z, w and s keep their meaning; blocks
 of the synthesis network by name (`freeze`, FreezeG); the discriminator's feature network always, more of it if asked (FreezeD). The
@@ -34,6 +35,7 @@ from crossrig.domains.blend import check_fit
 from crossrig.domains.consistency import Consistency, structure_distance
 from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.domains.generators import generator_file
+from crossrig.domains.repainting import Repainting
 from crossrig.errors import UserError
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.augment import AdaptiveProbability, Augmentation
@@ -42,6 +44,7 @@ from crossrig.gan.generator import Generator
 from crossrig.gan.losses import feature_moments, hinge_discriminator, hinge_generator
 from crossrig.gan.precision import Precision, feature_dtype
 from crossrig.gan.weights import load_generator, save_generator
+from crossrig.inversion.encoder import load_encoder, save_encoder
 from crossrig.memory import keep_freed_memory
 from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.weights import load_reconstruction
@@ -82,6 +85,9 @@ class AdaptTraining:
     moments_weight: float = setting(3.0, "weight of the moments of the discriminator's features beside it")
     structure_weight: float = setting(10.0, "weight of the parent's coarse structure beside it")
     structure_size: int = setting(16, "px at which the structure is compared")
+    repaint_weight: float = setting(0.0, "weight of painting the pictures from what an encoder sees in them; 0: none trains along")
+    encoder: Path | None = setting(None, "the parent's encoder, which that encoder begins as; None: the shipped one")
+    encoder_lr: float = setting(4e-4, "learning rate of the encoder")
     discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
     close_ups: float = setting(
         0.0, "share of the steps in which the discriminator looks at a window of its own size, not at everything; for 256 px and more"
@@ -109,6 +115,8 @@ class AdaptTraining:
             raise ValueError(f"discriminator_size must be a multiple of 32, not {self.discriminator_size}")
         if self.freeze_discriminator < 0:
             raise ValueError(f"freeze_discriminator must not be negative, as {self.freeze_discriminator} is")
+        if self.repaint_weight < 0:
+            raise ValueError(f"repaint_weight must not be negative, as {self.repaint_weight:g} is")
         if not 0.0 <= self.close_ups <= 1.0:
             raise ValueError(f"close_ups must be between 0 and 1, not {self.close_ups:g}")
         if not 0.0 <= self.augment_most <= 1.0:
@@ -118,6 +126,11 @@ class AdaptTraining:
     def result(self) -> Path:
         """The checkpoint of the child."""
         return self.outdir / f"generator-{self.name}.safetensors"
+
+    @property
+    def encoder_result(self) -> Path:
+        """What sees people in pictures of the domain, where they were repainted."""
+        return self.outdir / f"encoder-{self.name}.safetensors"
 
 
 def train(
@@ -150,11 +163,19 @@ def train(
         judged_by = nn.ModuleList(discriminators)
         judges = [parameter for parameter in judged_by.parameters() if parameter.requires_grad]
         averaged = WeightAverage(child, half_life=1000.0 * config.ema_kimg)
-        optimiser = torch.optim.Adam(learners, lr=config.lr, betas=(0.0, 0.99))
         critic = torch.optim.Adam(judges, lr=config.discriminator_lr, betas=(0.0, 0.99))
+        repainting = _repainting(config, child)
+        learning, peaks = [{"params": learners, "lr": config.lr}], [config.lr]
+        if repainting is not None:
+            learning.append({"params": list(repainting.encoder.parameters()), "lr": config.encoder_lr})
+            peaks.append(config.encoder_lr)
+        optimiser = torch.optim.Adam(learning, betas=(0.0, 0.99))
         parts: dict[str, Part] = {
             "child": child, "average": averaged.module, "discriminators": judged_by, "optimiser": optimiser, "critic": critic,
         }  # fmt: skip
+        if repainting is not None:
+            seeing = WeightAverage(repainting.encoder, half_life=1000.0 * config.ema_kimg)
+            parts |= {"encoder": repainting.encoder, "encoder_average": seeing.module}
         augment = Augmentation(brightness=0.2, saturation=0.3, contrast=0.2, shift=0.125, cutout=0.0)
         adaptive = AdaptiveProbability(0.0, _TARGET_SIGN, 1000.0 * config.augment_ramp_kimg, config.augment_most)
         probes = _probes(parent, config.seed)  # (64,Z)
@@ -183,13 +204,15 @@ def train(
                     run.note(images_seen, "stopped", f"stopped at {images_seen} images: {short}.")
                     break
                 if processes.first:
+                    if repainting is not None:
+                        save_encoder(config.encoder_result, seeing.module, {"generator": checkpoint.sha256(parent_file)})
                     save_generator(config.result, averaged.module, _facts(config, parent_file, images_seen, len(faces), agreed))
             if finished:
                 run.note(images_seen, "finished", f"finished after {images_seen} images.")
                 break
 
             run.seed(images_seen)
-            for group, peak in ((optimiser.param_groups[0], config.lr), (critic.param_groups[0], config.discriminator_lr)):
+            for group, peak in zip([*optimiser.param_groups, *critic.param_groups], [*peaks, config.discriminator_lr], strict=True):
                 group["lr"] = peak * learning_rate_factor(images_seen, total)
             index = torch.randint(len(faces), (batch,))
             mirrored = processes.share(torch.rand(batch) < 0.5) if config.mirror else None
@@ -212,6 +235,9 @@ def train(
             structure = structure_distance(fake, meant, config.structure_size)
             moments = feature_moments(*([processes.gather(scale) for scale in features] for features in (fake_features, real_features)))
             loss = config.adversarial_weight * fooled + config.moments_weight * moments + config.structure_weight * structure
+            if repainting is not None:
+                repainted = repainting(real, child, parent, lambda codes: paint(codes, "random", dtype))
+                loss = loss + config.repaint_weight * repainted
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             processes.average(optimiser)
@@ -230,7 +256,9 @@ def train(
 
             images_seen += batch
             averaged.update(child, batch, images_seen)
-            figures = processes.mean({
+            if repainting is not None:
+                seeing.update(repainting.encoder, batch, images_seen)
+            figures = processes.mean(({"repainted": repainted.item()} if repainting is not None else {}) | {
                 "fooled": fooled.item(), "apart": apart.item(), "moments": moments.item(), "structure": structure.item(),
                 "augment": adaptive.probability,
             })  # fmt: skip
@@ -265,6 +293,17 @@ def _children_of(config: AdaptTraining) -> tuple[Path, Generator, Generator]:
     if not any(parameter.requires_grad for parameter in child.parameters()):
         raise UserError("Nothing is left to train: hold fewer layers with --freeze.")
     return file, parent, child
+
+
+def _repainting(config: AdaptTraining, child: Generator) -> Repainting | None:
+    """What an encoder that begins as the parent's asks of the child; None where nothing is repainted."""
+    if not config.repaint_weight:
+        return None
+    encoder = load_encoder(config.encoder or assets.require("encoder"))
+    if (encoder.config.layers, encoder.config.w_dim) != (child.style_space.w_count, child.config.w_dim):
+        named = config.encoder or "The shipped encoder"
+        raise UserError(f"{named} serves another generator than {config.parent}; give that one's own with --encoder.")
+    return Repainting(encoder.train().requires_grad_(True), structure_size=config.structure_size)
 
 
 def _enough(faces: AlignedSet, config: AdaptTraining) -> str:
