@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,8 @@ from crossrig.data.pictures import from_array, read_picture
 from crossrig.errors import UserError
 from crossrig.face3d.params import ATTRIBUTES
 from crossrig.gan.generator import Generator
-from crossrig.gan.weights import save_generator
+from crossrig.gan.weights import load_generator, save_generator
+from crossrig.inversion.encoder import EncoderConfig, encoder_for, save_encoder
 from crossrig.session import EditSession, Effort, Memory, Networks
 
 QUICK = Effort(trial_steps=1, steps=2, tuning_steps=1)
@@ -367,3 +369,22 @@ def test_a_face_placed_by_hand_is_taken_where_it_was_placed(networks: Networks, 
     session = EditSession("human", networks=networks, effort=QUICK)
     session.set_image(astronaut, Framing(221.0, 115.0, 74.0))
     assert session.cut.framing == Framing(221.0, 115.0, 74.0)
+
+
+def test_a_domain_may_have_an_encoder_of_its_own(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "own"
+    shutil.copytree(tiny_assets, folder)
+    shutil.copy(folder / "generator-toon.safetensors", folder / "generator-clay.safetensors")
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(folder))
+    tiny = load_generator(folder / "generator-human.safetensors")
+    save_encoder(folder / "encoder-clay.safetensors", encoder_for(tiny, EncoderConfig(size=32, hidden=16, rank=4)), {"generator": ""})
+    networks = Networks.shipped("clay")
+    own = networks.encoder_of("clay")
+    assert own is not None
+    assert own.config.hidden == 16
+    assert own is not networks.encoder
+    assert not own.training
+    looked: list[torch.Tensor] = []
+    own.register_forward_hook(lambda module, inputs, output: looked.append(output))
+    EditSession("clay", networks=networks, effort=Effort(steps=1, tuning_steps=0))._invert(torch.zeros(1, 3, 32, 32), "clay", 1, "")
+    assert looked

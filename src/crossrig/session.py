@@ -14,7 +14,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -95,6 +95,12 @@ class Networks:
     encoder: Encoder | None
     model: FaceModel
     perceptual: PerceptualDistance
+    own_encoders: Mapping[str, Encoder] = field(default_factory=dict)
+    """Domain -> what sees people in its pictures better than ``encoder`` does."""
+
+    def encoder_of(self, domain: str) -> Encoder | None:
+        """What finds the code of a picture of that domain, to begin with."""
+        return self.own_encoders.get(domain, self.encoder)
 
     @cached_property
     def quick_rig(self) -> StackedRig:
@@ -117,6 +123,7 @@ class Networks:
         human = assets.require("generator-human")
         parent = load_generator(human)
         generators: dict[str, Generator] = {}
+        own: dict[str, Encoder] = {}
         for name, file in files.items():
             child = parent if file == human else load_generator(file)
             try:
@@ -126,9 +133,12 @@ class Networks:
                     raise
                 continue  # a generator with another rig: `crossrig edit --model`
             generators[name] = child
+            beside = file.with_name(f"encoder-{name}.safetensors")  # as `crossrig adapt --repaint-weight` leaves it
+            if beside.is_file():
+                own[name] = load_encoder(beside)
         encoder = assets.find("encoder")
         rig = load_rig(assets.require("manipulation"), checkpoint.sha256(human))
-        return cls._with_readers(generators, rig, load_encoder(encoder) if encoder else None, device)
+        return cls._with_readers(generators, rig, load_encoder(encoder) if encoder else None, device, own)
 
     @classmethod
     def of_model(cls, model: Model, device: str = "cpu") -> Networks:
@@ -136,7 +146,9 @@ class Networks:
         return cls._with_readers({model.name: model.generator}, model.rig, model.encoder, device)
 
     @classmethod
-    def _with_readers(cls, generators: Mapping[str, Generator], rig: Rig, encoder: Encoder | None, device: str) -> Networks:
+    def _with_readers(
+        cls, generators: Mapping[str, Generator], rig: Rig, encoder: Encoder | None, device: str, own: Mapping[str, Encoder] | None = None
+    ) -> Networks:
         networks = cls(
             generators,
             rig,
@@ -145,13 +157,14 @@ class Networks:
             encoder,
             FaceModel.load(assets.require("head")),
             PerceptualDistance(),
+            own or {},
         )
         for space, what in (
             (networks.reconstruction.space, "reconstruction network"), (networks.judge.space, "judge"), (rig.predictor.space, "rig"),
         ):  # fmt: skip
             space.check(networks.model.space, what)
         parts: list[nn.Module | None] = [*networks.generators.values(), networks.rig, networks.reconstruction, networks.judge]
-        for part in (*parts, networks.encoder, networks.model, networks.perceptual):
+        for part in (*parts, networks.encoder, *networks.own_encoders.values(), networks.model, networks.perceptual):
             if part is not None:
                 part.to(device).eval().requires_grad_(False)
         return networks
@@ -268,7 +281,7 @@ class EditSession:
         domain, start = self._choose_domain(target)
         notes.append(f"Edited in the {domain} domain.")
         generator = networks.generators[domain]
-        inversion = self._invert(target, generator, self.effort.steps, "inverting", start)
+        inversion = self._invert(target, domain, self.effort.steps, "inverting", start)
         if inversion.perceptual > _HOPELESS:
             notes.append("The generator does not know faces like this one; expect a different face.")
         if self.effort.tuning_steps:
@@ -375,19 +388,16 @@ class EditSession:
         if len(self.networks.generators) == 1:
             return next(iter(self.networks.generators)), None
         trials = {
-            name: self._invert(target, generator, self.effort.trial_steps, f"trying {name}")
-            for name, generator in self.networks.generators.items()
+            name: self._invert(target, name, self.effort.trial_steps, f"trying {name}") for name in self.networks.generators
         }
         best = min(trials, key=lambda name: trials[name].perceptual)
         return best, trials[best].w_plus
 
-    def _invert(
-        self, target: Tensor, generator: Generator, steps: int, what: str, start: Tensor | None = None
-    ) -> Inversion:
+    def _invert(self, target: Tensor, domain: str, steps: int, what: str, start: Tensor | None = None) -> Inversion:
         networks = self.networks
         return invert(
-            target, generator, networks.encoder, steps=steps, start=start, perceptual=networks.perceptual, dtype=feature_dtype("auto"),
-            progress=lambda step, total: self._tell(what, step, total),
+            target, networks.generators[domain], networks.encoder_of(domain), steps=steps, start=start, perceptual=networks.perceptual,
+            dtype=feature_dtype("auto"), progress=lambda step, total: self._tell(what, step, total),
         )  # fmt: skip
 
     def _tell(self, what: str, step: int, steps: int) -> None:
