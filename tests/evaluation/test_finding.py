@@ -45,6 +45,12 @@ def test_half_of_the_heads_are_small_and_lie_where_it_is_said() -> None:
         assert math.hypot(columns.mean() + 0.5 - picture.head.x, rows.mean() + 0.5 - picture.head.y) < 2.5
 
 
+def test_faceless_pictures_are_pictures() -> None:
+    shown = list(finding.faceless())
+    assert len(shown) == 18
+    assert all(pixels.dtype == np.uint8 and pixels.shape[2] == 3 and pixels.std() > 5 for pixels in shown)
+
+
 def test_every_set_has_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_detector(tmp_path / "detector.safetensors", DetectorNet(8), {})
     drawn, without = tmp_path / "cartoons", tmp_path / "cups"
@@ -60,4 +66,5 @@ def test_every_set_has_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture
         assert {f"{figure}.{name}.{method}" for figure in ("found", "false_finds") for method in finding.METHODS} <= figures.keys()
     assert "found.cups.ours" not in figures
     assert figures["false_finds.cups.dlib"] == 0.0
+    assert "false_finds.faceless.ours" in figures
     assert "| cups |" in finding.as_text(figures)

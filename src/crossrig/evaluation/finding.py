@@ -8,7 +8,8 @@ Methods: `ours`, what `crossrig edit` does (dlib where it is sure, otherwise our
 `crossrig edit` would use it without the network.
 
 Sets: unseen portraits of every style (DETECTOR_SEED), which fill their frames; the folders of drawings that are given, each with the
-`framing.json` of tools/avatars; and of both kinds half a head as small as a sixth of a larger picture, on one plain colour.
+`framing.json` of tools/avatars; of both kinds every second picture smaller, in a larger one of plain colour. `faceless`: those pictures of
+scikit-image in which nobody is; and the folders without a face that are given.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ Progress = Callable[[str, int, int], None]
 _SIDE = 256  # px of a picture that a head fills
 _LARGE = 640  # px of one in which it is small
 _CENTRE, _SIZE = 0.4, 1.5
+_FACELESS = (
+    "brick", "cat", "cell", "checkerboard", "clock", "coffee", "colorwheel", "grass", "gravel", "horse", "hubble_deep_field",
+    "immunohistochemistry", "logo", "moon", "page", "retina", "rocket", "text",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,20 @@ def _sets(request: FindingRequest) -> Iterator[tuple[str, Iterator[Shown]]]:
         framing = framing_of_folder(folder)
         drawings = islice(open_images(folder, labelled=False).read_all(_SIDE), request.samples)
         yield folder.name, _half_small([(pixels, framing) for pixels in drawings])
+    yield "faceless", (Shown(pixels, None) for pixels in faceless())
     for path in request.without:
         yield path.stem, (Shown(pixels, None) for pixels in islice(open_images(path, labelled=False).read_all(), request.samples))
+
+
+def faceless() -> Iterator[Pixels]:
+    """Photographs, drawings and textures (H, W, 3) that come with scikit-image, with nobody in them."""
+    from skimage import data
+
+    for name in _FACELESS:
+        pixels = np.asarray(getattr(data, name)())
+        if pixels.dtype == np.bool_:
+            pixels = 255 * pixels.astype(np.uint8)
+        yield np.ascontiguousarray(pixels[..., :3] if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2), dtype=np.uint8)
 
 
 def _half_small(heads: Sequence[tuple[Pixels, Framing]]) -> Iterator[Shown]:
