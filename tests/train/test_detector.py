@@ -129,7 +129,7 @@ def test_drawings_lie_where_their_folder_says(tmp_path: Path) -> None:
 
 
 def test_things_are_seen_and_are_no_heads(portraits: PortraitSet) -> None:
-    heads, things = make_heads(portraits, 0), [np.full((128, 128, 3), (1, 2, 3), np.uint8)]
+    heads, things = make_heads(portraits, 0), [[np.full((128, 128, 3), (1, 2, 3), np.uint8)], [np.zeros((40, 90, 3), np.uint8)]]
     plain, cluttered = ([make_scene(heads, np.random.default_rng(seed), shown) for seed in range(40)] for shown in ((), things))
     assert any(not np.array_equal(one.pixels, other.pixels) for one, other in zip(plain, cluttered, strict=True))
     assert 0.5 < np.mean([len(scene.heads) > 0 for scene in cluttered]) < 0.95

@@ -34,9 +34,12 @@ from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
 Pixels = NDArray[np.uint8]
+Things = Sequence[Pixels]  # a set of pictures without a face
 _SIDE = 128  # px of a training picture
 _PORTRAIT = 128  # px at which portraits are kept
 _TILT = 15.0  # degrees
+_THING = 512  # px: longer side at which pictures without a face are kept
+_EMPTY = 0.3  # share of the scenes without a head
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,16 @@ def drawn_heads(folder: Path, limit: int | None, seed: int) -> list[Head]:
     return [Head(recolour(pixels, random), framing) for pixels in islice(open_images(folder, labelled=False).read_all(_PORTRAIT), limit)]
 
 
+def faceless(path: Path, limit: int | None) -> list[Pixels]:
+    """The pictures of a folder or archive, the longer side no more than _THING px."""
+    found = []
+    for pixels in islice(open_images(path, labelled=False).read_all(), limit):
+        scale = min(1.0, _THING / max(pixels.shape[:2]))
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        found.append(np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), dtype=np.uint8))
+    return found
+
+
 def make_heads(portraits: PortraitSet, seed: int) -> list[Head]:
     """Every portrait in one random style, with its framing."""
     random = np.random.default_rng([seed, 1])
@@ -144,11 +157,11 @@ def make_heads(portraits: PortraitSet, seed: int) -> list[Head]:
     return heads
 
 
-def make_scene(heads: Sequence[Head], random: np.random.Generator, things: Sequence[Pixels] = (), side: int = _SIDE) -> Scene:
-    """A random picture with none, one or two heads; `things` are pictures without any."""
+def make_scene(heads: Sequence[Head], random: np.random.Generator, things: Sequence[Things] = (), side: int = _SIDE) -> Scene:
+    """A random picture with none, one or two heads; `things` are sets of pictures without any, each seen as often as another."""
     canvas = _backdrop(random, side, things)
     _clutter(canvas, heads, things, random)
-    if random.random() < 0.2:
+    if random.random() < _EMPTY:
         return Scene(_finish(canvas, random), ())
     placed: list[Framing] = []
     for _ in range(2 if random.random() < 0.25 else 1):
@@ -187,12 +200,9 @@ def _paste(canvas: Pixels, head: Head, wished: Framing, random: np.random.Genera
     canvas[:] = (canvas + weight * (seen.astype(np.float32) - canvas)).astype(np.uint8)
 
 
-def _backdrop(random: np.random.Generator, side: int, things: Sequence[Pixels]) -> Pixels:
-    if things and random.random() < 0.25:
-        thing = things[int(random.integers(len(things)))]
-        reach = int(random.integers(thing.shape[0] // 2, thing.shape[0] + 1))
-        top, left = (int(random.integers(0, extent - reach + 1)) for extent in thing.shape[:2])
-        return np.asarray(cv2.resize(recolour(thing[top : top + reach, left : left + reach], random), (side, side)), dtype=np.uint8)
+def _backdrop(random: np.random.Generator, side: int, things: Sequence[Things]) -> Pixels:
+    if things and random.random() < 0.5:
+        return _piece(things, side, random)
     kind = random.integers(4)
     if kind == 0:
         return np.broadcast_to(random.integers(0, 256, 3, dtype=np.uint8), (side, side, 3)).copy()
@@ -204,7 +214,17 @@ def _backdrop(random: np.random.Generator, side: int, things: Sequence[Pixels]) 
     return np.asarray(cv2.resize(coarse, (side, side), interpolation=method), dtype=np.uint8)
 
 
-def _clutter(canvas: Pixels, heads: Sequence[Head], things: Sequence[Pixels], random: np.random.Generator) -> None:
+def _piece(things: Sequence[Things], side: int, random: np.random.Generator) -> Pixels:
+    """A square (side, side, 3) out of a picture of `things`, from a quarter of it to all of its shorter side."""
+    of_one = things[int(random.integers(len(things)))]
+    thing = of_one[int(random.integers(len(of_one)))]
+    reach = int(random.integers(min(thing.shape[:2]) // 4, min(thing.shape[:2]) + 1))
+    top, left = (int(random.integers(0, extent - reach + 1)) for extent in thing.shape[:2])
+    cut = recolour(thing[top : top + reach, left : left + reach], random)
+    return np.asarray(cv2.resize(cut, (side, side), interpolation=cv2.INTER_AREA if reach > side else cv2.INTER_LINEAR), dtype=np.uint8)
+
+
+def _clutter(canvas: Pixels, heads: Sequence[Head], things: Sequence[Things], random: np.random.Generator) -> None:
     """Shapes, lines, pieces of portraits and drawn things: nothing of it is a face."""
     side = canvas.shape[0]
     for _ in range(int(random.integers(0, 8))):
@@ -224,9 +244,8 @@ def _clutter(canvas: Pixels, heads: Sequence[Head], things: Sequence[Pixels], ra
             cv2.fillPoly(canvas, [points], colour)
         elif kind == 5:
             extent = int(random.integers(16, side // 2))
-            thing = cv2.resize(things[int(random.integers(len(things)))], (extent, extent), interpolation=cv2.INTER_AREA)
             y, x = min(y, side - extent), min(x, side - extent)
-            canvas[y : y + extent, x : x + extent] = recolour(np.asarray(thing, dtype=np.uint8), random)
+            canvas[y : y + extent, x : x + extent] = _piece(things, extent, random)
         else:  # a piece of a portrait, too little to be a face, any way round
             donor = heads[int(random.integers(len(heads)))].pixels
             extent = int(random.integers(10, 40))
@@ -316,7 +335,7 @@ def train(config: DetectorTraining, portraits: PortraitSet | None = None) -> Pat
         raise UserError("The detector is trained by one process: start it without `accelerate launch`.")
     heads = make_heads(portraits or load_portraits(config.data, _PORTRAIT, config.limit), config.seed)
     heads += [head for folder in config.drawn for head in drawn_heads(folder, config.limit, config.seed)]
-    things = [pixels for path in config.without for pixels in islice(open_images(path, labelled=False).read_all(_SIDE), config.limit)]
+    things = [faceless(path, config.limit) for path in config.without]
     if len(heads) < 10:
         raise UserError(f"{len(heads)} portraits are too few to train a detector; make some thousands with `crossrig synth`.")
     np.random.default_rng([config.seed, 5]).shuffle(heads)
