@@ -13,7 +13,7 @@ from torch import Tensor
 from crossrig import assets
 from crossrig.data import detect
 from crossrig.data.align import Framing
-from crossrig.data.detect import Face, choose_face, detect_faces
+from crossrig.data.detect import Face, choose_face, detect_faces, faces_of
 from crossrig.data.detector import STRIDE, TYPICAL_HALF, DetectorNet
 from crossrig.data.pictures import from_array
 from crossrig.errors import UserError
@@ -102,7 +102,18 @@ def test_doubtful_photographs_need_a_second_opinion(monkeypatch: pytest.MonkeyPa
     assert detect_faces(empty, _Blob(8)) == []
     agreed = empty.copy()
     agreed[25:75, 25:75] = 255
-    assert detect_faces(agreed, _Blob(8)) == [doubtful]
+    (face,) = detect_faces(agreed, _Blob(8))
+    assert face.source == "drawing"
+    assert face.framing.half == pytest.approx(25, rel=0.1)
+
+
+def test_of_what_dlib_sees_ours_says_where_it_lies_and_nothing_more() -> None:
+    sure, ours = Face(Framing(60, 50, 30), 0.8, "photograph"), Face(Framing(52, 54, 28), 0.9, "drawing")
+    elsewhere = Face(Framing(200, 200, 60), 0.9, "drawing")
+    assert faces_of([sure], [ours]) == [ours]
+    assert faces_of([sure], [ours, elsewhere]) == [ours]
+    assert faces_of([sure], [elsewhere]) == [sure]
+    assert faces_of([], [ours, elsewhere]) == [elsewhere, ours]
 
 
 def test_without_a_second_opinion_sure_finds_silence_the_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:

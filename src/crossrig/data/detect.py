@@ -1,4 +1,4 @@
-"""Finding faces in pictures: dlib's detector for photographs, a small network of ours for drawn ones.
+"""Finding faces in pictures: dlib's detector for photographs, a small network of ours for drawn ones and for where exactly heads lie.
 
 A :class:`Face` is a framing (see ``data/align.py``): where the renderer's camera would have to look to show that head
 as it shows the face model. dlib's boxes are turned into framings by a fixed rule measured on rendered people; our
@@ -33,8 +33,9 @@ _DLIB_HALF = 0.84
 _DLIB_UP = 0.0625
 _DLIB_SMALL = 1000  # longer side, px, up to which the picture is doubled so that faces of 40 px are found
 _DLIB_LARGE = 2000  # longer side, px, down to which larger pictures are reduced
-_LEVELS = (128, 192, 288, 432)  # longer side, px, of the pyramid levels the network looks at
+_LEVELS = (96, 128, 192, 288, 432)  # longer side, px, of the pyramid levels the network looks at
 _DLIB_THRESHOLD = -0.25  # margin; 0 is dlib's own threshold, clear faces reach 1 to 3
+_SAME = 0.3  # overlap from which two finds are one head
 _FAINT, _SURE = 0.5, 0.6  # scores: below the first dlib itself would say no, from the second on it is never asked again
 
 
@@ -65,8 +66,10 @@ def faces_of(by_dlib: Sequence[Face], drawn: Sequence[Face] | None) -> list[Face
     sure = [face for face in by_dlib if face.score >= _SURE]
     doubtful = [face for face in by_dlib if face.score < _SURE]
     if drawn is not None:
-        # dlib is exact on photographs where it is sure; where it doubts, ours must agree
-        found = [*sure, *(face for face in doubtful if any(_overlap(face, other) > 0.3 for other in drawn)), *drawn]
+        # A picture in which dlib is sure of a face is a photograph, and ours sees heads in the leaves of a tree now and then: it is asked
+        # only where the heads lie that dlib sees, which it says better.
+        seen = [face for face in drawn if not sure or any(_overlap(face, other) > _SAME for other in by_dlib)]
+        found = [*seen, *sure]
     else:
         # nobody to ask: the best of the doubtful finds, and only where there is no sure one
         found = sure or sorted(doubtful, key=lambda face: -face.score)[:1]
@@ -149,7 +152,7 @@ def _distinct(faces: Sequence[Face]) -> list[Face]:
     """Without those that overlap an earlier one."""
     kept: list[Face] = []
     for face in faces:
-        if all(_overlap(face, other) < 0.3 for other in kept):
+        if all(_overlap(face, other) <= _SAME for other in kept):
             kept.append(face)
     return kept
 

@@ -28,7 +28,7 @@ HALF_RANGE = (20.0, 66.0)
 """Half sides, in pixels of a pyramid level, that the network is trained to find there."""
 
 _TAPS = (4, 10, 15)  # blocks of EfficientNet-Lite0 that are looked at: strides 8, 16 and 32
-_THRESHOLD = 0.5
+_THRESHOLD = 0.7
 
 
 class DetectorNet(nn.Module):
