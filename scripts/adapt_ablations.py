@@ -20,6 +20,7 @@ from crossrig.domains.blend import blend, shares_by_resolution
 from crossrig.domains.generators import generator_file
 from crossrig.errors import UserError
 from crossrig.evaluation.domains import DomainRequest, Figures, evaluate_domain
+from crossrig.files import write_text
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.memory import keep_freed_memory
 from crossrig.train.adapt import AdaptTraining, train
@@ -74,7 +75,7 @@ def measured(child: Path, request: DomainRequest) -> Figures:
         return dict(found["figures"])
     figures, _ = evaluate_domain(replace(request, domain=str(child)))
     figures = {name.split(".", 1)[1]: value for name, value in figures.items()}
-    kept.write_text(json.dumps({"child": mark, "figures": figures}, indent=1))
+    write_text(kept, json.dumps({"child": mark, "figures": figures}, indent=1))
     return figures
 
 

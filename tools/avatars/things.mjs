@@ -35,7 +35,8 @@ if (!SETS.includes(set)) fail(`--set must be one of ${SETS.join(", ")}.`);
 if (!Number.isInteger(size) || size < 32 || size > 1024) fail("--size must be a whole number from 32 to 1024.");
 
 const { icons, metadata, info } = createRequire(import.meta.url)(`@iconify-json/${set}`);
-const names = KINDS.flatMap((kind) => metadata.categories[kind]).filter((name) => icons.icons[name] && !WITH_FACES.test(name) && !UNDRAWABLE.has(name));
+const usable = (name) => icons.icons[name] && !WITH_FACES.test(name) && !UNDRAWABLE.has(name);
+const names = KINDS.flatMap((kind) => metadata.categories[kind]).filter(usable);
 fs.mkdirSync(folder, { recursive: true });
 names.forEach((name, number) => {
   const side = icons.icons[name].width ?? icons.width ?? 16;
