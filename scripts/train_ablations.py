@@ -1,4 +1,4 @@
-"""The ablations of M: `python scripts/train_ablations.py --outdir FOLDER [--seen SEEN] [--steps 600] [--only NAME ...]`.
+"""The ablations of M: `python scripts/train_ablations.py --outdir FOLDER [--seen SEEN] [--steps 600] [--minutes M] [--only NAME ...]`.
 
 Trains M again from nothing, on the shipped generator and T and with the shipped selection of layers: once with everything (`full`), and
 once for each thing left out or done otherwise. All see the same codes and known pairs for as many steps, and commands drawn alike. An
@@ -67,6 +67,7 @@ def main() -> int:
     parser.add_argument("--outdir", type=Path, default=Path("runs/ablations"), help="folder of the runs (default: runs/ablations)")
     parser.add_argument("--seen", type=Path, default=None, help="seen.safetensors of T's run: half of the people are drawn from it")
     parser.add_argument("--steps", type=int, default=600, help="training steps of each (default: 600)")
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop each after this time; 0: no limit (default: 0)")
     parser.add_argument("--batch", type=int, default=24, help="codes a step (default: 24)")
     parser.add_argument("--people", type=int, default=512, help="people known pairs are made of; 0: no pairs (default: 512)")
     parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), metavar="NAME", help=", ".join(VARIANTS))
@@ -75,8 +76,8 @@ def main() -> int:
         rig = assets.require("manipulation")
         config = ManipulationTraining(
             generator=assets.require("generator-human"), attributes=rig, layers=rig, reconstruction=assets.require("reconstruction"),
-            outdir=options.outdir, steps=options.steps, batch=options.batch, paired_batch=options.batch, image_batch=8, image_noise=0.05,
-            contour_batch=2, seen=options.seen,
+            outdir=options.outdir, steps=options.steps, minutes=options.minutes, batch=options.batch, paired_batch=options.batch,
+            image_batch=8, image_noise=0.05, contour_batch=2, seen=options.seen,
         )  # fmt: skip
         trained = train_ablations(options.only, config, options.people)
     except UserError as error:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from crossrig.evaluate import unseen_styles
-from crossrig.evaluation import controls, edits, instruments
+from crossrig.evaluation import edits, instruments
 from crossrig.evaluation.instruments import Instruments, Seen, Subjects
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
@@ -53,16 +53,15 @@ def tools(tiny_generator: Generator, tiny_model: FaceModel, people: FaceParams) 
 def transparent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures show the code, and everybody who looks at one reads it without error."""
 
-    def see(_network: Any, _generator: Any, styles: torch.Tensor) -> FaceParams:
+    def see(_network: Any, _generator: Any, styles: torch.Tensor, _dtype: torch.dtype | None = None) -> FaceParams:
         return FaceParams.unpack(styles)
 
     def look(_instruments: Any, styles: torch.Tensor, identity: bool = True, points: bool = True) -> Seen:
         return Seen(FaceParams.unpack(styles), torch.zeros(len(styles), 3, 16, 16), styles.narrow(1, 0, 4), styles if identity else None)
 
+    monkeypatch.setattr(instruments, "see", see)
     for module in (instruments, edits):
-        monkeypatch.setattr(module, "see", see)
         monkeypatch.setattr(module, "look", look)
-    monkeypatch.setattr(controls, "see", see)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crossrig.evaluation import coherence
 from crossrig.evaluation.coherence import STEPS, order_figures, slider_figures
 from crossrig.evaluation.instruments import Instruments, Subjects
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
@@ -13,11 +12,7 @@ from crossrig.gan.generator import Generator
 from crossrig.rig.editors import Editor
 
 
-def test_the_order_matters_only_to_those_whom_it_changes(
-    tools: Instruments, subjects: Subjects, perfect: Editor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(coherence, "see", lambda network, generator, styles: FaceParams.unpack(styles))
-
+def test_the_order_matters_only_to_those_whom_it_changes(tools: Instruments, subjects: Subjects, perfect: Editor) -> None:
     def greedy(styles: torch.Tensor, attribute: str, command: torch.Tensor) -> torch.Tensor:
         moved = FaceParams.unpack(perfect(styles, attribute, command))
         if attribute == "pose":  # takes back half of the light's edit, if that was there before it

@@ -62,3 +62,18 @@ def test_commands_are_in_the_readers_terms_and_spreads_in_the_judges(tools: Inst
     torch.testing.assert_close(subjects.own.pack(), tools.reader.predict(images).pack(), rtol=1e-3, atol=1e-3)
     assert subjects.spread == tools.units.spread(subjects.before.params)
     assert len(subjects) == 9
+
+
+def test_codes_are_painted_in_the_number_format_that_is_asked_for(tools: Instruments, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    formats: list[torch.dtype | None] = []
+
+    def synthesise(styles: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+        formats.append(dtype)
+        return torch.zeros(len(styles), 3, 32, 32)
+
+    monkeypatch.setattr(tools.generator, "synthesise", synthesise)
+    styles = unseen_styles(tools.generator, 9)
+    Subjects.of(replace(tools, dtype=torch.bfloat16), styles)
+    replace(tools, dtype=torch.bfloat16).judged(styles)
+    assert len(formats) == 3
+    assert set(formats) == {torch.bfloat16}

@@ -17,7 +17,7 @@ from crossrig.face3d.params import ATTRIBUTES
 from crossrig.metrics.bootstrap import Resampling, Statistic, average
 from crossrig.metrics.moves import moves
 from crossrig.rig.editors import Editor
-from crossrig.rig.reading import see, together
+from crossrig.rig.reading import together
 
 STEPS = 16
 
@@ -35,7 +35,7 @@ def order_figures(
             styles = editor(styles, attribute, subjects.command(attribute)[rows])
         return styles
 
-    there, back = (see(instruments.judge, instruments.generator, edited(order)) for order in (tuple(ATTRIBUTES), tuple(ATTRIBUTES)[::-1]))
+    there, back = (instruments.judged(edited(order)) for order in (tuple(ATTRIBUTES), tuple(ATTRIBUTES)[::-1]))
     apart = moves(instruments.units, subjects.spread, there, back)
     moved = moves(instruments.units, subjects.spread, subjects.before.params[rows], there)
     resampling = Resampling(len(rows), draws)

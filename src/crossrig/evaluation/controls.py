@@ -28,7 +28,6 @@ from crossrig.metrics.bootstrap import Resampling, average
 from crossrig.metrics.moves import moves
 from crossrig.metrics.obedience import answer_along
 from crossrig.rig.editors import Editor
-from crossrig.rig.reading import see
 from crossrig.rig.units import Units
 
 #: Obedience below which a control is weak.
@@ -136,7 +135,7 @@ def _measure(
     goal = FaceParams.concatenate([controls.apply(own[i], {control.name: float(value)}) for i, value in enumerate(values)])
     block = moved_block(own, goal)
     command = goal.attribute(control.attribute) - own.attribute(control.attribute)
-    after = see(instruments.judge, instruments.generator, editor(subjects.styles[rows], control.attribute, command))
+    after = instruments.judged(editor(subjects.styles[rows], control.attribute, command))
     asked, change = getattr(goal, block) - getattr(own, block), getattr(after, block) - getattr(before, block)
     spread = subjects.spread[block]
     surface = _reach(instruments.units, control, block) >= _FAINT * spread

@@ -52,7 +52,6 @@ from crossrig.metrics.obedience import Answer, answer
 from crossrig.metrics.outside import outside_change
 from crossrig.metrics.points import answer_of_points
 from crossrig.rig.editors import Editor
-from crossrig.rig.reading import see
 from crossrig.rig.units import MEASURED_BLOCK
 
 EDIT_TARGETS_SEED = 770_000_023
@@ -309,7 +308,7 @@ def yaw_figures(
     rotation[:, ANGLES.index("yaw")] = torch.deg2rad(target)
     command = subjects.own.replace(rotation=rotation).attribute("pose") - subjects.own.attribute("pose")
     with torch.no_grad():
-        after = see(instruments.judge, instruments.generator, editor(subjects.styles, "pose", command))
+        after = instruments.judged(editor(subjects.styles, "pose", command))
     asked, changed = target - yaw(subjects.own), yaw(after) - yaw(subjects.before.params)
     figures = {
         f"yaw_error_deg.{method}": resampling.median((yaw(after) - target).abs()),
@@ -358,7 +357,7 @@ def disentanglement_figures(
     for attribute in ATTRIBUTES:
         values = subjects.own.attribute(attribute)
         edited = editor(subjects.styles[starts], attribute, values[goals.flatten()] - values[starts])
-        readings = see(instruments.judge, instruments.generator, edited)
+        readings = instruments.judged(edited)
         variances = disentanglement.set_variances(instruments.units, subjects.spread, readings, sizes.targets)
         scores[attribute] = disentanglement.score(variances, attribute, resampling)
     figures = {f"disentanglement_score.{attribute}.{method}": statistic for attribute, statistic in scores.items()}

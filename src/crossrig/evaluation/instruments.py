@@ -31,7 +31,8 @@ _LAST_TAP = (15,)
 @dataclass(frozen=True)
 class Instruments:
     """generator: whose codes are edited. reader: the reconstruction network, in whose terms commands are given. judge: looks at the
-    outcome. descriptor, finder: dlib's, None where they are not installed. features: EfficientNet-Lite0."""
+    outcome. descriptor, finder: dlib's, None where they are not installed. features: EfficientNet-Lite0. dtype: of the features of
+    the generator while it paints codes (`Generator.synthesise`)."""
 
     generator: Generator
     reader: Reconstruction
@@ -42,6 +43,7 @@ class Instruments:
     features: FeatureTaps
     descriptor: FaceDescriptor | None
     finder: PointFinder | None
+    dtype: torch.dtype | None = None
 
     @classmethod
     def of(
@@ -53,12 +55,17 @@ class Instruments:
         features: FeatureTaps | None = None,
         descriptor: FaceDescriptor | None = None,
         finder: PointFinder | None = None,
+        dtype: torch.dtype | None = None,
     ) -> Instruments:
         """The instruments that go with a generator, two readers of pictures and a face model; UserError when they read another one."""
         for network, what in ((reader, "reconstruction network"), (judge, "judge")):
             network.space.check(model.space, what)
         taps = FeatureTaps(SHOWN, _LAST_TAP) if features is None else features
-        return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor, finder)
+        return cls(generator, reader, judge, model, Units.of(model), PointLoss.landmarks(model), taps, descriptor, finder, dtype)
+
+    def judged(self, styles: Tensor) -> FaceParams:
+        """What the judge sees in the pictures of codes (N,S)."""
+        return see(self.judge, self.generator, styles, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,8 @@ def look(instruments: Instruments, styles: Tensor, identity: bool = True, points
     Only the first DESCRIBED faces are described: dlib's network takes three times as long as the judge.
     """
     parts = torch.split(styles, together(instruments.generator.config.resolution))
-    return look_at(instruments, (instruments.generator.synthesise(part).clamp(-1, 1) for part in parts), identity, points)
+    painted = (instruments.generator.synthesise(part, dtype=instruments.dtype).clamp(-1, 1) for part in parts)
+    return look_at(instruments, painted, identity, points)
 
 
 @torch.no_grad()
@@ -130,7 +138,7 @@ class Subjects:
     def of(cls, instruments: Instruments, styles: Tensor) -> Subjects:
         """Look at codes (N,S), N >= 8, before anything is done to them."""
         before = look(instruments, styles)
-        own = see(instruments.reader, instruments.generator, styles)
+        own = see(instruments.reader, instruments.generator, styles, instruments.dtype)
         return cls(styles, own, before, faces(instruments, before), instruments.units.spread(before.params))
 
     @classmethod

@@ -23,6 +23,7 @@ from crossrig.evaluation.portraits import embedded, inverted_styles, optimised, 
 from crossrig.evaluation.rerendered import rerendered_figures
 from crossrig.face3d.model import FaceModel
 from crossrig.features import PerceptualDistance
+from crossrig.gan.precision import feature_dtype
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import load_encoder
 from crossrig.metrics.identity import PACKAGE, FaceDescriptor
@@ -102,7 +103,9 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
     descriptor = FaceDescriptor.installed()
     model = FaceModel.load(assets.require("head"))
-    instruments = Instruments.of(generator, reader, judge, model, descriptor=descriptor, finder=PointFinder.installed())
+    instruments = Instruments.of(
+        generator, reader, judge, model, descriptor=descriptor, finder=PointFinder.installed(), dtype=feature_dtype("auto")  # as an edit is
+    )
     codes = _codes(request, owner, instruments, tell)
     editors = build_editors(request.methods, rig, generator, reader, instruments.units, codes)
     editors |= stylerigs
