@@ -6,6 +6,8 @@ import copy
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +23,7 @@ from crossrig.train.run import read_log
 
 
 def test_train_resumes_and_saves(tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet) -> None:
-    domains = [Domain(tiny_generator, blobs, coded=True), Domain(copy.deepcopy(tiny_generator), blobs)]
+    domains = [Domain(tiny_generator, blobs.pictures, blobs.codes), Domain(copy.deepcopy(tiny_generator), blobs.pictures)]
     config = EncoderTraining(
         outdir=tmp_path, network=EncoderConfig(size=32, hidden=32, rank=4), kimg=0.032, batch=8, perceptual_size=32, sheet_kimg=0.016,
     )  # fmt: skip
@@ -44,16 +46,63 @@ def test_it_begins_with_the_encoder_that_was_given(tmp_path: Path, tiny_generato
         outdir=tmp_path / "run", init=tmp_path / "given.safetensors", network=network, kimg=0.008, batch=8, lr=0.0, trunk_lr=0.0,
         perceptual_size=32,
     )  # fmt: skip
-    found = load_encoder(encoder.train(config, [Domain(tiny_generator, blobs)]))
+    found = load_encoder(encoder.train(config, [Domain(tiny_generator, blobs.pictures)]))
     pictures = torch.rand(2, 3, 32, 32)
     torch.testing.assert_close(found(pictures), load_encoder(tmp_path / "given.safetensors")(pictures), rtol=1e-2, atol=1e-2)
+    config = replace(config, outdir=tmp_path / "other", network=replace(network, rank=5))
     with pytest.raises(UserError, match="does not fit"):
-        encoder.train(replace(config, outdir=tmp_path / "other", network=replace(network, rank=5)), [Domain(tiny_generator, blobs)])
+        encoder.train(config, [Domain(tiny_generator, blobs.pictures)])
 
 
 def test_missing_archives_are_named(tmp_path: Path, tiny_generator: Generator) -> None:
     with pytest.raises(UserError, match="no portrait archive"):
         encoder.train(EncoderTraining(generator=_saved(tmp_path, tiny_generator), data=(Path("none.zip"),), outdir=tmp_path / "run"))
+
+
+def test_the_parent_has_every_second_turn_and_the_children_share_the_rest(tiny_generator: Generator, blobs: PortraitSet) -> None:
+    domains = [Domain(tiny_generator, blobs.pictures[:size]) for size in (5, 6, 7, 8)]
+    assert [len(encoder._turn(domains, number)) for number in range(8)] == [5, 6, 5, 7, 5, 8, 5, 6]
+    assert [len(encoder._turn(domains[:1], number)) for number in range(3)] == [5, 5, 5]
+
+
+def test_children_bring_pictures_without_labels(
+    tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = copy.deepcopy(tiny_generator)
+    torch.nn.init.normal_(child.synthesis.b4.conv1.weight)
+    (tmp_path / "child").mkdir()
+    heads = tmp_path / "heads"
+    heads.mkdir()
+    for number in range(3):
+        cv2.imwrite(str(heads / f"{number}.png"), np.full((40, 32, 3), (0, 0, 80 * number), np.uint8))
+    monkeypatch.setattr(encoder, "load_portraits", lambda data, size, limit: blobs)
+    config = EncoderTraining(
+        generator=_saved(tmp_path, tiny_generator), children=(_saved(tmp_path / "child", child),), child_data=(heads,),
+        outdir=tmp_path / "run", network=EncoderConfig(size=32, hidden=32, rank=4), kimg=0.032, batch=8, perceptual_size=32, limit=2,
+    )  # fmt: skip
+    parent, second = encoder._read_domains(config)
+    assert parent.codes is None  # this generator was trained on no codes
+    assert second.pictures.shape == (2, 3, 32, 32)
+    assert second.batch(torch.tensor([1]))[0, :, 5, 5].tolist() == pytest.approx([80 / 127.5 - 1, -1.0, -1.0])
+    assert encoder.train(config).is_file()
+
+
+def test_children_must_be_children_and_have_pictures(
+    tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = copy.deepcopy(tiny_generator)
+    for layer in stranger.mapping.parameters():
+        torch.nn.init.normal_(layer)
+    (tmp_path / "child").mkdir()
+    monkeypatch.setattr(encoder, "load_portraits", lambda data, size, limit: blobs)
+    config = EncoderTraining(
+        generator=_saved(tmp_path, tiny_generator), children=(_saved(tmp_path / "child", stranger),), child_data=(tmp_path,),
+        outdir=tmp_path / "run",
+    )  # fmt: skip
+    with pytest.raises(UserError, match=r"generator\.safetensors is no child of the generator"):
+        encoder.train(config)
+    with pytest.raises(UserError, match="1 children and 0 sets of pictures"):
+        encoder.train(replace(config, child_data=()))
 
 
 def _saved(folder: Path, generator: Generator) -> Path:

@@ -64,7 +64,8 @@ def train_adapt(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
 
 
 def train_encoder(folder: Path, outdir: Path, material: dict[str, Any]) -> None:
-    domains = [encoder.Domain(material["generator"], material["blobs"], coded=coded) for coded in (True, False)]
+    generator, blobs = material["generator"], material["blobs"]
+    domains = [encoder.Domain(generator, blobs.pictures, codes) for codes in (blobs.codes, None)]
     encoder.train(
         encoder.EncoderTraining(
             outdir=outdir, network=EncoderConfig(size=32, hidden=32, rank=4), kimg=0.048, batch=8, perceptual_size=32, sheet_kimg=0.016

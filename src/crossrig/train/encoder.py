@@ -1,4 +1,4 @@
-"""Train the inversion encoder of a generator and, if wanted, of its latent-consistent child.
+"""Train the inversion encoder of a generator and, if wanted, of its latent-consistent children.
 
 Half of every batch are the generator's own pictures, whose w is known: the encoder must find it. The other half are portraits. Where the
 generator was trained on person codes their w is known too, up to what a code leaves open. In any case the generator's picture of the
@@ -6,7 +6,8 @@ predicted code must look like the target, in pixels at several scales and in fea
 `image_every` steps. Inputs are damaged (blur, noise, JPEG, covered patches), targets are not. Offsets from one common w are kept
 small (e4e, Tov et al. 2021, equation 4), because codes near W are the ones that edit well.
 
-A child shares its parent's latent space, so one encoder serves both: steps take turns between the domains.
+Children share their parent's latent space, so one encoder serves all: every other comparison of pictures is the parent's, and the children
+take turns with the rest.
 
 Several processes (`train/parallel.py`) paint their rows of the generated pictures, damage all inputs alike, because a patch may come from
 any of them, and encode their rows.
@@ -15,15 +16,21 @@ any of them, and encode their rows.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from crossrig import checkpoint
 from crossrig.config import setting
-from crossrig.data.portrait_set import PortraitSet, load_portraits
+from crossrig.data.images import open_images
+from crossrig.data.portrait_set import load_portraits
+from crossrig.domains.blend import check_fit
 from crossrig.errors import UserError
 from crossrig.features import PerceptualDistance
 from crossrig.gan.codes import code_rotation, z_from_code
@@ -46,8 +53,8 @@ class EncoderTraining:
 
     generator: Path = setting(Path("generator.safetensors"), "checkpoint of the generator to invert")
     data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth` in the generator's domain")
-    child: Path | None = setting(None, "checkpoint of a child generator (toon) that the encoder is to serve as well")
-    child_data: tuple[Path, ...] = setting((), "portrait archives in the child's domain")
+    children: tuple[Path, ...] = setting((), "checkpoints of children of the generator that the encoder is to serve as well")
+    child_data: tuple[Path, ...] = setting((), "pictures for each of them, in that order: an archive or a folder of heads")
     init: Path | None = setting(None, "encoder to begin with: the one that trained along with the generator")
     outdir: Path = setting(Path("runs/encoder"), "folder of the run; an existing one is continued")
     network: EncoderConfig = field(default_factory=EncoderConfig)
@@ -69,35 +76,59 @@ class EncoderTraining:
 
 @dataclass(frozen=True)
 class Domain:
-    """A frozen generator, portraits of its domain, and whether their person codes are codes of this generator."""
+    """A frozen generator and pictures of its domain."""
 
     generator: Generator
-    portraits: PortraitSet
-    coded: bool = False
+    pictures: Tensor
+    """(N,3,R,R) uint8 sRGB"""
+    codes: Tensor | None = None
+    """(N,C): the person codes of the pictures, where they are codes of this generator."""
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def batch(self, index: Tensor) -> Tensor:
+        """(B,) indices -> pictures (B,3,R,R) float in [-1,1]."""
+        return (self.pictures[index].float() / 127.5 - 1.0).contiguous(memory_format=torch.channels_last)
 
 
-def _read_domain(path: Path, data: tuple[Path, ...], config: EncoderTraining) -> Domain:
-    generator = load_generator(path)
-    portraits = load_portraits(data, generator.config.resolution, config.limit)
+def _read_parent(config: EncoderTraining) -> Domain:
+    generator = load_generator(config.generator)
+    portraits = load_portraits(config.data, generator.config.resolution, config.limit)
     # An encoder that trained along with the generator has seen more in a portrait than its code says: it is not taught the code's w again.
-    coded = config.init is None and checkpoint.load_header(path).get("code_size") == portraits.codes.shape[1]
-    return Domain(generator, portraits, coded)
+    coded = config.init is None and checkpoint.load_header(config.generator).get("code_size") == portraits.codes.shape[1]
+    return Domain(generator, portraits.pictures, portraits.codes if coded else None)
+
+
+def _read_child(path: Path, data: Path, parent: Generator, limit: int | None) -> Domain:
+    generator = load_generator(path)
+    try:
+        check_fit(parent, generator)
+    except UserError as error:
+        raise UserError(f"{path} is no child of the generator that the encoder is trained for. {error}") from None
+    heads = open_images(data, labelled=False).read_all(generator.config.resolution)
+    return Domain(generator, torch.from_numpy(np.stack(list(islice(heads, limit)))).permute(0, 3, 1, 2).contiguous())
 
 
 def _read_domains(config: EncoderTraining) -> list[Domain]:
-    domains = [_read_domain(config.generator, config.data, config)]
-    if config.child is not None:
-        domains.append(_read_domain(config.child, config.child_data, config))
-        if domains[0].generator.config != domains[1].generator.config:
-            raise UserError(f"{config.child} has another architecture than {config.generator}; give a child that was fine-tuned from it.")
-    return domains
+    if len(config.children) != len(config.child_data):
+        raise UserError(f"There are {len(config.children)} children and {len(config.child_data)} sets of pictures; give one for each.")
+    parent = _read_parent(config)
+    both = zip(config.children, config.child_data, strict=True)
+    return [parent, *(_read_child(path, data, parent.generator, config.limit) for path, data in both)]
+
+
+def _turn(domains: Sequence[Domain], number: int) -> Domain:
+    """Whose turn it is at the comparison `number` of pictures: the parent's every second time."""
+    parent, *children = domains
+    return children[number // 2 % len(children)] if number % 2 and children else parent
 
 
 def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
     """Train or resume the run in ``config.outdir``; returns ``encoder.safetensors`` in it.
 
-    ``domains``, the parent's first, stand in for the files named in the settings. Raises UserError when those cannot be read, or the halves
-    of a batch cannot be shared evenly by the processes.
+    ``domains``, the parent's first, stand in for the files named in the settings. Raises UserError when those cannot be read or do not
+    belong together, or the halves of a batch cannot be shared evenly by the processes.
     """
     processes = Processes.join()
     processes.check_batch(config.batch, 2)
@@ -135,13 +166,14 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
             for group, rate in zip(optimiser.param_groups, rates, strict=True):
                 group["lr"] = rate * _schedule(images / total)
             random = torch.Generator().manual_seed(int(torch.randint(2**31, ())))
-            domain = domains[step // config.image_every % len(domains)]
+            domain = _turn(domains, step // config.image_every)
             generator = domain.generator
             with torch.no_grad():
-                real, _, codes = domain.portraits.batch(torch.randint(len(domain.portraits), (half,)))
+                index = torch.randint(len(domain), (half,))
+                real = domain.batch(index)
                 z = torch.randn(half, generator.config.z_dim)
-                if domain.coded:
-                    z = torch.cat([z, z_from_code(codes, rotation)])
+                if domain.codes is not None:
+                    z = torch.cat([z, z_from_code(domain.codes[index], rotation)])
                 w = generator.map(z.to(config.device))  # (b or 2b, W)
                 paint = processes.by_rows(generator.synthesise)
                 made = processes.gather(paint(generator.affine(processes.share(w[:half])), noise="random")).clamp(-1, 1)
@@ -191,11 +223,10 @@ def _start(config: EncoderTraining, parent: Generator) -> Encoder:
 
 @torch.no_grad()
 def _save_sheet(path: Path, encoder: Encoder, domains: list[Domain], count: int = 16) -> None:
-    """For every domain a row of portraits above what its generator makes of their codes."""
+    """For every domain a row of its pictures above what its generator makes of their codes."""
     rows = []
     for domain in domains:
-        index = torch.linspace(0, len(domain.portraits) - 1, count).long()
-        real = domain.portraits.batch(index)[0].to(encoder.w_mean.device)
+        real = domain.batch(torch.linspace(0, len(domain) - 1, count).long()).to(encoder.w_mean.device)
         rows += [real, domain.generator.synthesise(domain.generator.affine(encoder(real)))]
     save_grid(path, torch.cat(rows), columns=count)
 
