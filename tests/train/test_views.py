@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import torch
 
-from crossrig.train.views import close_up
+from crossrig.face3d.model import FaceModel
+from crossrig.face3d.params import FaceParams
+from crossrig.train.views import close_up, features_at
 
 
 def test_windows_lie_at_the_same_places_in_every_batch_and_at_places_of_their_own() -> None:
@@ -30,3 +32,28 @@ def test_gradients_reach_the_window_alone() -> None:
     close_up((picture,), 4)[0].sum().backward()
     assert picture.grad is not None
     assert float(picture.grad.sum()) == 16.0
+
+
+def test_a_window_is_laid_on_what_it_shall_show_and_stays_within_the_picture() -> None:
+    torch.manual_seed(0)
+    row, column = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
+    ramp = torch.stack([row, column])[None].expand(300, 2, 64, 64)
+    at = torch.tensor([[30.0, 40.0], [1.0, 62.0], [torch.nan, torch.nan]]).repeat(100, 1)
+    (windows,) = close_up((ramp,), 16, at)
+    middle = windows[:, :, 8, 8].reshape(100, 3, 2)
+    assert (middle[:, 0] - at[0]).abs().max() == 4.0  # the middle half, and all of it is used
+    assert (windows[1::3, 0, 0, 0] <= 1).all()
+    assert (windows[1::3, 1, 0, -1] == 63).all()
+    spread = middle[:, 2].amax(0) - middle[:, 2].amin(0)
+    assert (spread > 40).all()  # anywhere
+
+
+def test_features_lie_where_the_head_has_them() -> None:
+    model, straight = FaceModel.load(), FaceParams.neutral(1)
+    eye, other, mouth = features_at(straight.pack(), model, 100)[0]
+    assert abs(float(eye[0] - other[0])) < 1.0
+    assert float(eye[1]) < 45 < 55 < float(other[1])
+    assert float(mouth[0]) > float(eye[0]) + 10
+    assert 48 < float(mouth[1]) < 52
+    turned = features_at(straight.replace(rotation=torch.tensor([[0.0, 0.6, 0.0]])).pack(), model, 100)[0]
+    assert abs(float(turned[2, 1]) - 50) > 5
