@@ -4,7 +4,7 @@ import torch
 
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
-from crossrig.train.views import close_up, features_at
+from crossrig.train.views import close_up, eyes_and_mouth
 
 
 def test_windows_lie_at_the_same_places_in_every_batch_and_at_places_of_their_own() -> None:
@@ -39,7 +39,7 @@ def test_a_window_is_laid_on_what_it_shall_show_and_stays_within_the_picture() -
     row, column = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="ij")
     ramp = torch.stack([row, column])[None].expand(300, 2, 64, 64)
     at = torch.tensor([[30.0, 40.0], [1.0, 62.0], [torch.nan, torch.nan]]).repeat(100, 1)
-    (windows,) = close_up((ramp,), 16, at)
+    (windows,) = close_up((ramp,), 16, at / 64)
     middle = windows[:, :, 8, 8].reshape(100, 3, 2)
     assert (middle[:, 0] - at[0]).abs().max() == 4.0  # the middle half, and all of it is used
     assert (windows[1::3, 0, 0, 0] <= 1).all()
@@ -48,12 +48,12 @@ def test_a_window_is_laid_on_what_it_shall_show_and_stays_within_the_picture() -
     assert (spread > 40).all()  # anywhere
 
 
-def test_features_lie_where_the_head_has_them() -> None:
+def test_eyes_and_mouth_lie_where_the_head_has_them() -> None:
     model, straight = FaceModel.load(), FaceParams.neutral(1)
-    eye, other, mouth = features_at(straight.pack(), model, 100)[0]
+    eye, other, mouth = 100 * eyes_and_mouth(straight.pack(), model)[0]
     assert abs(float(eye[0] - other[0])) < 1.0
     assert float(eye[1]) < 45 < 55 < float(other[1])
     assert float(mouth[0]) > float(eye[0]) + 10
     assert 48 < float(mouth[1]) < 52
-    turned = features_at(straight.replace(rotation=torch.tensor([[0.0, 0.6, 0.0]])).pack(), model, 100)[0]
+    turned = 100 * eyes_and_mouth(straight.replace(rotation=torch.tensor([[0.0, 0.6, 0.0]])).pack(), model)[0]
     assert abs(float(turned[2, 1]) - 50) > 5

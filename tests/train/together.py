@@ -47,7 +47,7 @@ def generator_settings(folder: Path, outdir: Path) -> generator.GeneratorTrainin
     return generator.GeneratorTraining(
         outdir=outdir, data=(folder / "people.zip",), resolution=64, channels=(16, 16, 8, 8, 8), batch=4, kimg=0.032,
         supervised_kimg=0.016, perceptual_size=32, discriminator_size=32, warm_steps=5, sheet_kimg=0.016, encode=True, close_ups=0.5,
-        on_features=0.5, reader=folder / "assets" / "reconstruction.safetensors", reader_every=2, precision="float32",
+        on_eyes_and_mouth=0.5, reader=folder / "assets" / "reconstruction.safetensors", reader_every=2, precision="float32",
     )  # fmt: skip
 
 

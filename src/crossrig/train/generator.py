@@ -51,7 +51,7 @@ from crossrig.sheets import save_grid
 from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
-from crossrig.train.views import close_up, critics, features_at
+from crossrig.train.views import close_up, critics, eyes_and_mouth
 from crossrig.train.warm_start import warm_mapping
 
 #: Expressions count more in what the reader finds: they are what pixels neglect.
@@ -108,7 +108,7 @@ class GeneratorTraining:
     close_ups: float = setting(
         0.0, "share of the steps in which perceptual distance and discriminator look at a window of their own size, not at everything"
     )
-    on_features: float = setting(0.0, "share of the close-ups of known portraits that are laid on an eye or the mouth")
+    on_eyes_and_mouth: float = setting(0.0, "share of the close-ups of known portraits that are laid on an eye or the mouth")
     precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (gan/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(150.0, "time between checkpoints")
@@ -117,8 +117,8 @@ class GeneratorTraining:
     def __post_init__(self) -> None:
         if not 0.0 <= self.close_ups <= 1.0:
             raise ValueError(f"close_ups must be between 0 and 1, not {self.close_ups:g}")
-        if not 0.0 <= self.on_features <= 1.0:
-            raise ValueError(f"on_features must be between 0 and 1, not {self.on_features:g}")
+        if not 0.0 <= self.on_eyes_and_mouth <= 1.0:
+            raise ValueError(f"on_eyes_and_mouth must be between 0 and 1, not {self.on_eyes_and_mouth:g}")
         sizes = [2**level for level in range(2, self.resolution.bit_length())]
         if self.paint_size is not None and self.paint_size not in sizes:
             raise ValueError(f"paint_size must be one of {', '.join(map(str, sizes))}, not {self.paint_size}")
@@ -158,16 +158,10 @@ def swap_torgb(space: StyleSpace, s: Tensor, share: float) -> Tensor:
     return torch.where(chosen & torgb, s.roll(1, 0), s)
 
 
-def _places(features: Tensor, share: float) -> Tensor:
-    """Row and column (B,2) of one of the features (B,3,2) of each for about a `share` of them, of the others not a number."""
-    rows = torch.arange(len(features))
-    chosen = features[rows, torch.randint(features.shape[1], (len(features),))]
-    return torch.where(torch.rand(len(features), 1) < share, chosen, torch.nan)
-
-
-def _scaled(places: Tensor | None, pictures: Tensor) -> Tensor | None:
-    """Places (B,2) in pictures of side 1 -> in these (B,3,R,R), px."""
-    return None if places is None else places * pictures.shape[-1]
+def _one_of(places: Tensor, share: float) -> Tensor:
+    """One (B,2) of everybody's places (B,3,2) for about a `share` of them, of the others not a number."""
+    chosen = places[torch.arange(len(places)), torch.randint(places.shape[1], (len(places),))]
+    return torch.where(torch.rand(len(places), 1) < share, chosen, torch.nan)
 
 
 def learning_rate_factor(images: int, total: int) -> float:
@@ -292,7 +286,7 @@ def train(config: GeneratorTraining) -> Path:
             parts |= {"encoder": encoder, "encoder_average": seeing.module}
         found = _seen(encoder, shown) if encoder is not None and not moving else None
         held_z = torch.cat([z_from_code(portraits.codes[:_HELD], rotation), torch.randn(_HELD, z_dim)])
-        features = features_at(portraits.labels, FaceModel.load(), 1) if config.on_features else None  # (N,3,2), of 1
+        places = eyes_and_mouth(portraits.labels, FaceModel.load()) if config.on_eyes_and_mouth else None  # (N,3,2)
         images = 0
         if (latest := run.latest()) is not None:
             images = latest[0]
@@ -330,8 +324,8 @@ def train(config: GeneratorTraining) -> Path:
                 real = resize(real, config.paint_size)
             fake = paint(s, "random", dtype, real.shape[-1])  # (b,3,R,R)
             close = bool(torch.rand(()) < config.close_ups)
-            at = processes.share(_places(features[index], config.on_features)) if close and features is not None else None  # (b,2), of 1
-            near = windows((fake, real), config.perceptual_size, _scaled(at, real)) if close else (fake, real)
+            at = processes.share(_one_of(places[index], config.on_eyes_and_mouth)) if close and places is not None else None  # (b,2)
+            near = windows((fake, real), config.perceptual_size, at) if close else (fake, real)
             pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
@@ -357,7 +351,7 @@ def train(config: GeneratorTraining) -> Path:
                 if close:
                     if at is not None:  # nobody knows where the mixed ones have their eyes
                         at = torch.where(torch.arange(len(at))[:, None] < processes.portion(half), at, torch.nan)
-                    fakes, reals = windows((fakes, real), config.discriminator_size, _scaled(at, real))
+                    fakes, reals = windows((fakes, real), config.discriminator_size, at)
                 fake_features = discriminator.project(augmented(fakes, config.augment_probability))
                 discriminator.judges.requires_grad_(False)
                 fooled = hinge_generator(torch.cat(list(discriminator.judge(fake_features)), dim=1))

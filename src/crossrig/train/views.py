@@ -17,8 +17,8 @@ from crossrig.features import FeatureTaps
 from crossrig.gan.projected import ProjectedDiscriminator
 from crossrig.rig.losses import PointLoss
 
-#: Landmarks, in iBUG order, of what a close-up is laid on: one eye, the other, the mouth.
-_FEATURES = (slice(36, 42), slice(42, 48), slice(48, 68))
+#: Landmarks, in iBUG order: one eye, the other, the mouth.
+_EYES_AND_MOUTH = (slice(36, 42), slice(42, 48), slice(48, 68))
 
 
 def critics(size: int, close_ups: float) -> list[ProjectedDiscriminator]:
@@ -31,17 +31,18 @@ def critics(size: int, close_ups: float) -> list[ProjectedDiscriminator]:
 
 
 @torch.no_grad()
-def features_at(labels: Tensor, model: FaceModel, side: int) -> Tensor:
-    """Labels (N,213) -> (N,3,2): row and column of the middles of both eyes and the mouth in pictures of `side` pixels."""
+def eyes_and_mouth(labels: Tensor, model: FaceModel) -> Tensor:
+    """Labels (N,213) -> (N,3,2): where the middles of both eyes and the mouth are, down and across, in shares of the picture's side."""
     points = PointLoss.landmarks(model).points(FaceParams.unpack(labels))  # (N,68,2), x to the right, y up
-    middles = torch.stack([points[:, part].mean(1) for part in _FEATURES], 1)
-    return (torch.stack([-middles[..., 1], middles[..., 0]], -1) + 1.0) * (side / 2.0)
+    middles = torch.stack([points[:, part].mean(1) for part in _EYES_AND_MOUTH], 1)
+    return (torch.stack([-middles[..., 1], middles[..., 0]], -1) + 1.0) / 2.0
 
 
 def close_up(pictures: tuple[Tensor, ...], side: int, at: Tensor | None = None) -> tuple[Tensor, ...]:
     """The same windows of several batches (B,C,R,R): each (B,C,side,side), one place a row of the batch.
 
-    `at` (B,2): row and column, px, that shall lie in the middle half of the window, not a number where it may lie anywhere; None: all may.
+    `at` (B,2): what shall lie in the middle half of the window, down and across in shares of the sides; not a number where the window may
+    lie anywhere; None: all may.
     Differentiable; places come from torch's global generator. Pictures that are no larger come back as they are.
     """
     batch, _, height, width = pictures[0].shape
@@ -50,7 +51,7 @@ def close_up(pictures: tuple[Tensor, ...], side: int, at: Tensor | None = None) 
     room = torch.tensor([height - side, width - side])
     corners = (torch.rand(batch, 2) * (room + 1)).long()
     if at is not None:
-        near = at - side / 2 + torch.randint(-(side // 4), side // 4 + 1, (batch, 2))
+        near = at * torch.tensor([height, width]) - side / 2 + torch.randint(-(side // 4), side // 4 + 1, (batch, 2))
         corners = torch.where(at.isnan(), corners, near.nan_to_num().round().long().clamp(min=0).minimum(room))
     places = corners.tolist()
     return tuple(
