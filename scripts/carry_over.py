@@ -2,8 +2,7 @@
 
 OLD and NEW are generator files, NEW trained by `crossrig train generator --init OLD` with --hold-affine or --hold-latent. What is carried
 over is the shipped rig, or that of --rig, and an encoder if one is named; both must belong to OLD. See `rig/growing.py`. --child FILE does
-the same to a child of OLD that is stored as its difference: what was added to OLD's weights is added to NEW's. Weights of networks that
-began as one can be added up (Ilharco 2023, *Editing models with task arithmetic*), roughly: go on with `crossrig adapt --init`.
+the same to a child of OLD that is stored as its difference, roughly: go on with `crossrig adapt --init`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from crossrig.errors import UserError
 from crossrig.gan import difference
 from crossrig.gan.weights import load_generator, save_difference
 from crossrig.inversion.encoder import load_encoder, save_encoder
-from crossrig.rig.growing import check_grown, grown_encoder, grown_rig
+from crossrig.rig.growing import check_grown, grown_child, grown_encoder, grown_rig
 from crossrig.rig.weights import load_rig, save_rig
 
 
@@ -39,16 +38,16 @@ def carry_over(old: Path, new: Path, rig: Path, encoder: Path | None, outdir: Pa
     return written
 
 
-def carry_child(child: Path, new: Path, outdir: Path) -> Path:
-    """Write a child's difference for `new`. UserError when it is none, or moved what `new` does not have."""
+def carry_child(child: Path, old: Path, new: Path, outdir: Path) -> Path:
+    """Write a child's difference for `new`. UserError when it is none, or is none from `old`."""
     stored, header = checkpoint.load(child)
     if header.get("kind") != difference.KIND:
         raise UserError(f"{child} is not stored as a difference: `crossrig export generator {child} --format difference` makes one.")
-    larger = load_generator(new)
+    before, larger = load_generator(old).state_dict(), load_generator(new)
     try:
-        larger.load_state_dict(difference.decode(stored, larger.state_dict()))
+        larger.load_state_dict(grown_child(difference.decode(stored, before), before, larger.state_dict()))
     except ValueError as error:
-        raise UserError(f"{child} does not fit {new} ({error}).") from None
+        raise UserError(f"{child} does not fit {old} ({error}).") from None
     outdir.mkdir(parents=True, exist_ok=True)
     facts = {name: value for name, value in header.items() if name not in ("kind", "config", "bits", "parent")}
     save_difference(outdir / child.name, larger, new, facts)
@@ -67,7 +66,7 @@ def main() -> int:
     try:
         rig = options.rig or assets.require("manipulation")
         written = carry_over(options.old, options.new, rig, options.encoder, options.outdir)
-        for path in [*written, *(carry_child(child, options.new, options.outdir) for child in options.child)]:
+        for path in [*written, *(carry_child(child, options.old, options.new, options.outdir) for child in options.child)]:
             print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, SHA-256 {checkpoint.sha256(path)}")
     except UserError as error:
         print(f"carry_over: {error}", file=sys.stderr)

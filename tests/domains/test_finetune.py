@@ -6,6 +6,7 @@ import torch
 from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator, GeneratorConfig
+from crossrig.gan.stylespace import StyleSpace
 
 
 def test_only_what_does_not_carry_the_latent_space_is_trained() -> None:
@@ -47,7 +48,23 @@ def test_unknown_layers_are_named() -> None:
 
 def test_affine_layers_of_new_blocks_are_trained() -> None:
     generator = Generator(GeneratorConfig(resolution=16, z_dim=16, w_dim=16, channels=(8, 8, 8)))
-    hold_latent_space(generator, up_to=8)
+    hold_latent_space(generator, StyleSpace(8, {4: 8, 8: 8}))
     for name, parameter in generator.named_parameters():
         carries = name.startswith("mapping") or ("affine" in name and ".b16." not in name)
         assert parameter.requires_grad != carries, name
+
+
+def test_styles_of_new_channels_are_trained_and_those_of_old_ones_stay() -> None:
+    generator = Generator(GeneratorConfig(resolution=8, z_dim=16, w_dim=16, channels=(8, 12)))
+    w = torch.randn(2, 16)
+    before = generator.affine(w).detach()
+    trained = hold_latent_space(generator, StyleSpace(8, {4: 8, 8: 8}))
+    optimiser = torch.optim.Adam(trained, lr=0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        generator.synthesise(generator.affine(w)).square().mean().backward()
+        optimiser.step()
+    after = generator.affine(w)
+    old = torch.cat([torch.arange(layer.size) < 8 for layer in generator.style_space.layers])
+    torch.testing.assert_close(after[:, old], before[:, old], atol=0, rtol=0)
+    assert (after != before)[:, ~old].any(dim=0).all()

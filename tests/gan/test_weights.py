@@ -71,6 +71,21 @@ def test_growth_begins_as_the_upsampled_image(small: Generator) -> None:
     assert weight.grad.abs().sum() > 0
 
 
+def test_a_generator_that_gets_more_channels_paints_as_before_and_learns_to_use_them(small: Generator) -> None:
+    wide = replace(SMALL, channels=(8, 7))
+    grown = Generator(wide)
+    grown.load_state_dict(grow(small.state_dict(), SMALL, wide))
+    z = torch.randn(2, 8)
+    torch.testing.assert_close(grown(z), small(z), rtol=1e-5, atol=1e-5)
+    grown(z).square().mean().backward()
+    unread = {"synthesis.b8.conv0.weight": (slice(4), slice(5, None)), "synthesis.b8.torgb.weight": (slice(None), slice(4, None))}
+    for name, new in unread.items():
+        weight = grown.get_parameter(name)
+        assert weight.grad is not None
+        assert not weight[new].any()
+        assert weight.grad[new].abs().amax(dim=(0, 2, 3)).all()
+
+
 def test_growth_is_repeatable_and_leaves_the_global_generator_alone(small: Generator) -> None:
     torch.manual_seed(5)
     first = grow(small.state_dict(), SMALL, LARGE, seed=1)
@@ -88,7 +103,7 @@ def test_growth_is_repeatable_and_leaves_the_global_generator_alone(small: Gener
 def test_growth_refuses_other_architectures(small: Generator) -> None:
     state = small.state_dict()
     with pytest.raises(ValueError, match="does not extend"):
-        grow(state, SMALL, replace(LARGE, channels=(5, 5, 3, 2)))
+        grow(state, SMALL, replace(LARGE, channels=(5, 3, 3, 2)))
     with pytest.raises(ValueError, match="does not extend"):
         grow(state, SMALL, replace(LARGE, mapping_layers=3))
     with pytest.raises(ValueError, match="does not extend"):

@@ -55,7 +55,7 @@ def test_what_a_child_added_to_its_parent_is_added_to_the_larger_one(
     old, new = tiny_assets / "generator-human.safetensors", _save_grown(tiny_generator, tmp_path / "generator-human.safetensors", held=True)
     child = load_generator(tiny_assets / "generator-toon.safetensors")
     save_difference(tmp_path / "generator-toon.safetensors", child, old)
-    carried = script.carry_child(tmp_path / "generator-toon.safetensors", new, tmp_path / "out")
+    carried = script.carry_child(tmp_path / "generator-toon.safetensors", old, new, tmp_path / "out")
     shutil.copy(new, tmp_path / "out")  # a difference is read beside its parent
     larger = load_generator(carried)
     before, parent, after = child.state_dict(), tiny_generator.state_dict(), larger.state_dict()
@@ -64,7 +64,7 @@ def test_what_a_child_added_to_its_parent_is_added_to_the_larger_one(
     grown = load_generator(new).state_dict()
     assert all(torch.equal(after[name], grown[name]) for name in grown if ".b64." in name)
     with pytest.raises(UserError, match="not stored as a difference"):
-        script.carry_child(tiny_assets / "generator-toon.safetensors", new, tmp_path / "out")
+        script.carry_child(tiny_assets / "generator-toon.safetensors", old, new, tmp_path / "out")
 
 
 def test_what_does_not_belong_together_is_a_sentence(

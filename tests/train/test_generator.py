@@ -242,13 +242,13 @@ def test_a_generator_grows_under_a_latent_space_that_is_held_and_is_seen_close_u
     parent_path = train(small)
     parent = load_generator(parent_path)
     config = replace(
-        small, outdir=tmp_path / "grown", resolution=64, channels=(16, 16, 8, 8, 8), init=parent_path,
+        small, outdir=tmp_path / "grown", resolution=64, channels=(16, 20, 8, 8, 8), init=parent_path,
         encoder_init=small.outdir / "encoder.safetensors", hold_latent=True, close_ups=0.5, kimg=0.048,
     )  # fmt: skip
     grown = load_generator(train(config))
     before, after = parent.state_dict(), grown.state_dict()
     held = {name for name in before if "affine" in name or name.startswith("mapping")}
-    assert all(torch.equal(before[name], after[name]) for name in held)
+    assert all(torch.equal(before[name], after[name][: len(before[name])]) for name in held)
     assert float(after["synthesis.b64.torgb.weight"].abs().max()) > 0.0
     tensors, _ = checkpoint.load(max(config.outdir.glob("checkpoint-*.safetensors")))
     assert any(name.startswith("discriminators/1.judges") for name in tensors)  # those of the close-ups

@@ -43,18 +43,19 @@ def _read_archive(path: Path, size: int, limit: int | None) -> tuple[np.ndarray,
         except KeyError as missing:
             raise UserError(f"{path} has no {missing}: make it with `crossrig synth`.") from None
         labels = labels[:limit]
-        blobs = [archive.read(name) for name, _ in labels]
+        pictures = np.empty((len(labels), 3, size, size), np.uint8)  # the only copy: tens of thousands are gigabytes
 
-    def decode(blob: bytes) -> np.ndarray:
-        picture = cv2.imdecode(np.frombuffer(blob, np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise UserError(f"{path} holds a picture that cannot be decoded: make it again with `crossrig synth`.")
-        if picture.shape[0] != size:
-            picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-        return np.ascontiguousarray(picture[:, :, ::-1].transpose(2, 0, 1))
+        def decode(row: int) -> None:
+            picture = cv2.imdecode(np.frombuffer(archive.read(labels[row][0]), np.uint8), cv2.IMREAD_COLOR)
+            if picture is None:
+                raise UserError(f"{path} holds a picture that cannot be decoded: make it again with `crossrig synth`.")
+            if picture.shape[0] != size:
+                picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
+            pictures[row] = picture[:, :, ::-1].transpose(2, 0, 1)
 
-    with ThreadPoolExecutor(2) as pool:
-        pictures = np.stack(list(pool.map(decode, blobs)))
+        with ThreadPoolExecutor(2) as pool:
+            for _ in pool.map(decode, range(len(labels))):
+                pass
     vectors = np.array([vector for _, vector in labels], dtype=np.float32)
     return pictures, vectors, codes[: len(labels)].astype(np.float32)
 
@@ -73,5 +74,5 @@ def load_portraits(archives: Sequence[Path], size: int, limit: int | None = None
         parts.append(_read_archive(Path(path), size, limit))
     if not parts:
         raise UserError("No portrait archive was named: give at least one made with `crossrig synth`.")
-    pictures, labels, codes = (np.concatenate(column) for column in zip(*parts, strict=True))
+    pictures, labels, codes = (column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True))
     return PortraitSet(torch.from_numpy(pictures), torch.from_numpy(labels), torch.from_numpy(codes))

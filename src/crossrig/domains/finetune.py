@@ -9,22 +9,37 @@ default; nothing then ties the two spaces together.)
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
-from crossrig.gan.stylespace import CONSTANT_RESOLUTION
+from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleSpace
 
 
-def hold_latent_space(generator: Generator, up_to: int | None = None) -> list[nn.Parameter]:
+def hold_latent_space(generator: Generator, known: StyleSpace | None = None) -> list[nn.Parameter]:
     """Freeze mapping and affine layers in place; returns the parameters that remain to be trained.
 
-    `up_to`: px; blocks above it are new, no code has a meaning in them yet, and their affine layers are trained.
+    `known`: the style space that the generator grew from (`gan.weights.grow`). Styles that are not in it, of new blocks or new channels,
+    mean nothing yet, and what makes them is trained.
     """
-    for parameter in generator.latent_parameters(up_to):
-        parameter.requires_grad_(False)
+    space = known or generator.style_space
+    generator.mapping.requires_grad_(False)
+    for layer in generator.style_space.layers:
+        held = space.layer(layer.name).size if layer.name in space.names else 0
+        for parameter in generator.affine_parameters(layer.name):
+            if held == layer.size:
+                parameter.requires_grad_(False)
+            elif held:
+                parameter.register_hook(partial(_silence, rows=held))  # type: ignore[no-untyped-call]
     return [parameter for parameter in generator.parameters() if parameter.requires_grad]
+
+
+def _silence(gradient: Tensor, rows: int) -> Tensor:
+    """No gradient for the first rows: a step of an optimiser without weight decay leaves them where they are."""
+    return torch.cat([torch.zeros_like(gradient[:rows]), gradient[rows:]])
 
 
 def hold_layers(generator: Generator, names: Sequence[str]) -> None:

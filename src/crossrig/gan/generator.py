@@ -322,15 +322,18 @@ class Generator(nn.Module):
         """z (1, z_dim) of the sample that is called by this number, on the CPU: the same everywhere."""
         return torch.randn(1, self.config.z_dim, generator=torch.Generator().manual_seed(seed))
 
-    def latent_parameters(self, up_to: int | None = None) -> Iterator[nn.Parameter]:
-        """The parameters that carry the latent space: mapping network and affine layers, those of blocks above `up_to` px left out.
+    def latent_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that carry the latent space: mapping network and affine layers.
 
         Held still, they keep a fine-tuned child in the style space of its parent.
         """
         yield from self.mapping.parameters()
         for layer in self.style_space.layers:
-            if up_to is None or layer.resolution <= up_to:
-                yield from self._layer(layer.name).affine.parameters()
+            yield from self.affine_parameters(layer.name)
+
+    def affine_parameters(self, name: str) -> Iterator[nn.Parameter]:
+        """Weight and bias of what makes the style of a named layer; the first dimension of both is the entry of the style."""
+        yield from self._layer(name).affine.parameters()
 
     def _layer(self, name: str) -> StyledConv | ToRGB:
         block, _, part = name.partition(".")

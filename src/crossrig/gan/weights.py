@@ -126,14 +126,15 @@ def grow(
     """Weights of a `new`, larger generator that begins with the images of the `old` one, upsampled.
 
     Blocks of the old network keep their tensors (mapping, affine layers and mean w included); higher blocks start fresh
-    from `seed`, with toRGB weights of zero, so that the skip path alone shows. `tensors`: the old state_dict.
-    ValueError unless `new` differs from `old` only by more, higher blocks.
+    from `seed`, with toRGB weights of zero, so that the skip path alone shows. A block may also have more channels than it had: the new
+    ones are fresh and nothing reads them yet (Net2Net, Chen 2016, without its copies). `tensors`: the old state_dict.
+    ValueError unless `new` differs from `old` only by more, higher blocks and more channels.
     """
-    shared = len(old.channels)
-    if new.resolution < old.resolution or new.channels[:shared] != old.channels:
+    wider = all(after >= before for after, before in zip(new.channels, old.channels, strict=False))
+    if new.resolution < old.resolution or not wider:
         raise ValueError(f"{new.channels} at {new.resolution} px does not extend {old.channels} at {old.resolution} px")
-    if replace(new, resolution=old.resolution) != old:
-        raise ValueError(f"growing keeps the mapping network and only adds blocks: {new} does not extend {old}")
+    if replace(new, resolution=old.resolution, channels=old.channels) != old:
+        raise ValueError(f"growing keeps the mapping network and only adds blocks and channels: {new} does not extend {old}")
     with torch.random.fork_rng(devices=[]):
         expected = set(Generator(old).state_dict())
         torch.manual_seed(seed)
@@ -141,8 +142,24 @@ def grow(
     if set(tensors) != expected:
         raise ValueError(f"the tensors are not those of the old network: {sorted(expected ^ set(tensors))[:4]} ...")
     state = {name: tensor.clone() for name, tensor in grown.state_dict().items()}
-    state.update({name: tensor.detach().clone() for name, tensor in tensors.items()})
+    for name, tensor in tensors.items():
+        state[name] = widen(tensor.detach(), state[name])
     for layer in new.style_space.layers:
         if layer.kind == "torgb" and layer.resolution > old.resolution:
             state[f"synthesis.{layer.name}.weight"].zero_()
     return state
+
+
+def widen(tensor: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+    """A tensor of a generator for one with more channels: itself in the first places of every dimension, in the others `rest`.
+
+    For convolutions (O, I, k, k) what came out before comes out again: the O outputs there were read none of the new inputs, and their
+    weights make up for the equalised gain, which falls with the number of inputs.
+    """
+    wide = rest.clone()
+    if tensor.ndim == 4:
+        outputs, inputs = tensor.shape[:2]
+        tensor = tensor * (rest.shape[1] / inputs) ** 0.5
+        wide[:outputs, inputs:] = 0.0
+    wide[tuple(slice(side) for side in tensor.shape)] = tensor
+    return wide

@@ -106,7 +106,7 @@ class GeneratorTraining:
         None, "px at which known portraits are painted and compared before the discriminator joins; none: all. Half the size, half the time"
     )
     close_ups: float = setting(
-        0.0, "share of the steps in which perceptual distance and discriminator look at a window of their own size, not at everything"
+        0.0, "share of the steps in which perceptual distance, discriminator and half of L1 look at a window of few px, not at everything"
     )
     on_eyes_and_mouth: float = setting(0.0, "share of the close-ups of known portraits that are laid on an eye or the mouth")
     precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (gan/precision.py)")
@@ -221,8 +221,8 @@ def _seen(encoder: Encoder, shown: PortraitSet, batch: int = 64) -> Tensor:
     return torch.cat([encoder.common_w(shown.batch(index)[0]) for index in torch.split(torch.arange(len(shown)), batch)])
 
 
-def _start(config: GeneratorTraining) -> tuple[Generator, int]:
-    """The generator to train, and the px up to which its layers have been trained before: 0 for a fresh one."""
+def _start(config: GeneratorTraining) -> tuple[Generator, StyleSpace | None]:
+    """The generator to train, and the style space that it grew from."""
     settings = GeneratorConfig(
         resolution=config.resolution,
         channels=config.channels,
@@ -231,10 +231,10 @@ def _start(config: GeneratorTraining) -> tuple[Generator, int]:
     )
     generator = Generator(settings)
     if config.init is None:
-        return generator, 0
+        return generator, None
     parent = load_generator(config.init)
     generator.load_state_dict(grow(parent.state_dict(), parent.config, settings, seed=config.seed))
-    return generator, parent.config.resolution
+    return generator, parent.style_space
 
 
 def train(config: GeneratorTraining) -> Path:
@@ -251,7 +251,7 @@ def train(config: GeneratorTraining) -> Path:
         keep_freed_memory()
         portraits = load_portraits(config.data, config.resolution, config.limit)
         shown = _partners(config, portraits)
-        generator, known_px = _start(config)
+        generator, known = _start(config)
         z_dim, code_size = generator.config.z_dim, portraits.codes.shape[1]
         rotation = code_rotation(z_dim)
         perceptual = PerceptualDistance(config.perceptual_size)
@@ -264,7 +264,7 @@ def train(config: GeneratorTraining) -> Path:
         averaged = WeightAverage(generator, half_life=1000.0 * config.ema_kimg)
         encoder = _start_encoder(config, generator) if config.encode else None
         if config.hold_latent or config.hold_affine:
-            hold_latent_space(generator, known_px)
+            hold_latent_space(generator, known)
         if not config.hold_latent:
             generator.mapping.requires_grad_(True)
         trained = [parameter for parameter in generator.parameters() if parameter.requires_grad]
@@ -327,6 +327,8 @@ def train(config: GeneratorTraining) -> Path:
             at = processes.share(_one_of(places[index], config.on_eyes_and_mouth)) if close and places is not None else None  # (b,2)
             near = windows((fake, real), config.perceptual_size, at) if close else (fake, real)
             pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
+            if close:  # an eye is few of all pixels
+                pixel = 0.5 * (pixel + multiscale_l1(near[0], near[1]))
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
             if texture is not None:
