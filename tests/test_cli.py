@@ -198,7 +198,7 @@ def test_bad_outputs(photo: Path, capsys: pytest.CaptureFixture[str], output: st
 def test_missing_weights(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "folders", lambda: (tmp_path,))
     assert "`crossrig train generator`" in refused(capsys, "edit", str(photo), "-o", "out.png")
-    assert "`crossrig train toon`" in refused(capsys, "sample", "--domain", "toon")
+    assert "`crossrig train child`" in refused(capsys, "sample", "--domain", "toon")
 
 
 def test_damaged_weights(photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

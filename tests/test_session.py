@@ -249,7 +249,7 @@ def test_a_domain_of_ones_own_is_edited_like_those_that_ship(own_domains: Path, 
 
 def test_missing_weights_say_how_to_get_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(assets, "folders", lambda: (tmp_path,))
-    with pytest.raises(UserError, match=r"generator-toon\.safetensors \(toon generator\) is missing .* `crossrig train toon`"):
+    with pytest.raises(UserError, match=r"generator-toon\.safetensors \(toon generator\) is missing .* `crossrig train child`"):
         EditSession("toon")
 
 

@@ -21,7 +21,7 @@ ASSETS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "head": ("3D face model", "python scripts/build_face_model.py"),
         "scalp": ("hair roots and the space around the head", "python scripts/build_scalp.py"),
         "generator-human": ("human generator", "crossrig train generator"),
-        "generator-toon": ("toon generator", "crossrig train toon"),
+        "generator-toon": ("toon generator", "crossrig train child"),
         "generator-painting": ("generator of paintings", "crossrig adapt"),
         "generator-sketch": ("generator of pencil drawings", "crossrig adapt"),
         "reconstruction": ("picture -> face parameters", "crossrig train reconstruction"),

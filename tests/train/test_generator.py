@@ -243,12 +243,13 @@ def test_a_generator_grows_under_a_latent_space_that_is_held_and_is_seen_close_u
     parent = load_generator(parent_path)
     config = replace(
         small, outdir=tmp_path / "grown", resolution=64, channels=(16, 20, 8, 8, 8), init=parent_path,
-        encoder_init=small.outdir / "encoder.safetensors", hold_latent=True, close_ups=0.5, kimg=0.048,
+        encoder_init=small.outdir / "encoder.safetensors", hold_latent=True, freeze=("b4",), close_ups=0.5, kimg=0.048,
     )  # fmt: skip
     grown = load_generator(train(config))
     before, after = parent.state_dict(), grown.state_dict()
     held = {name for name in before if "affine" in name or name.startswith("mapping")}
     assert all(torch.equal(before[name], after[name][: len(before[name])]) for name in held)
+    assert all(torch.equal(before[name], after[name]) for name in before if ".b4." in name)
     assert float(after["synthesis.b64.torgb.weight"].abs().max()) > 0.0
     tensors, _ = checkpoint.load(max(config.outdir.glob("checkpoint-*.safetensors")))
     assert any(name.startswith("discriminators/1.judges") for name in tensors)  # those of the close-ups
@@ -299,7 +300,8 @@ def test_known_portraits_may_be_painted_small_and_affine_layers_held_while_encod
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"paint_size": 48}, "one of 4, 8, 16, 32"), ({"paint_size": 64}, "one of"), ({"close_ups": 1.5}, "between 0 and 1"),
-     ({"on_eyes_and_mouth": -0.1}, "on_eyes_and_mouth must be between"), ({"hold_affine": True}, "needs a generator")],
+     ({"on_eyes_and_mouth": -0.1}, "on_eyes_and_mouth must be between"), ({"hold_affine": True}, "need a generator"),
+     ({"freeze": ("b4",)}, "need a generator")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(tmp_path: Path, archive: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):

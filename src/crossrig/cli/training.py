@@ -39,7 +39,7 @@ RECIPES: Mapping[str, Recipe] = {
     "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
     "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),
     "stylerig": Recipe("crossrig.train.stylerig", "StyleRigTraining", "StyleRig, a baseline for M and a probe for the layers"),
-    "toon": Recipe("crossrig.train.toon", "ToonTraining", "a child generator in the toon domain"),
+    "child": Recipe("crossrig.train.child", "ChildTraining", "a child generator, from people drawn in another style"),
     "detector": Recipe("crossrig.train.detector", "DetectorTraining", "finder of drawn faces"),
 }  # fmt: skip
 

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from crossrig import checkpoint
 from crossrig.config import setting
 from crossrig.data.portrait_set import PortraitSet, load_portraits
-from crossrig.domains.finetune import hold_latent_space
+from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import FaceParams
@@ -102,6 +102,7 @@ class GeneratorTraining:
     hold_affine: bool = setting(
         False, "hold the affine layers of --init still, so that a style keeps its meaning: rig and children go on fitting, if less exactly"
     )
+    freeze: tuple[str, ...] = setting((), "blocks or layers of --init held still: b4,b8 (FreezeG)")
     paint_size: int | None = setting(
         None, "px at which known portraits are painted and compared before the discriminator joins; none: all. Half the size, half the time"
     )
@@ -122,8 +123,8 @@ class GeneratorTraining:
         sizes = [2**level for level in range(2, self.resolution.bit_length())]
         if self.paint_size is not None and self.paint_size not in sizes:
             raise ValueError(f"paint_size must be one of {', '.join(map(str, sizes))}, not {self.paint_size}")
-        if self.hold_affine and self.init is None:
-            raise ValueError("hold_affine needs a generator to begin with: init")
+        if (self.hold_affine or self.freeze) and self.init is None:
+            raise ValueError("hold_affine and freeze need a generator to begin with: init")
 
 
 def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3) -> Tensor:
@@ -267,6 +268,7 @@ def train(config: GeneratorTraining) -> Path:
             hold_latent_space(generator, known)
         if not config.hold_latent:
             generator.mapping.requires_grad_(True)
+        hold_layers(generator, config.freeze)
         trained = [parameter for parameter in generator.parameters() if parameter.requires_grad]
         groups: list[dict[str, Any]] = [{"params": trained, "peak": config.lr}]
         moving = encoder is not None and not config.shown  # people of another domain are found by the parent's encoder, as it is

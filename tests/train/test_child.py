@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from crossrig.errors import UserError
-from crossrig.train.toon import ToonTraining, train
+from crossrig.train.child import ChildTraining, train
 
 
 def test_child_holds_the_latent_space_by_default() -> None:
-    assert ToonTraining(outdir=Path("x")).hold_latent
+    assert ChildTraining(outdir=Path("x")).hold_latent
 
 
 def test_child_without_a_parent_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="--init"):
-        train(ToonTraining(outdir=tmp_path / "toon"))
+        train(ChildTraining(outdir=tmp_path / "child"))
