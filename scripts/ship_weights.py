@@ -20,8 +20,10 @@ from crossrig.errors import UserError
 from crossrig.gan.weights import load_generator, save_difference
 
 
-def ship(name: str, source: Path, other: Path | None = None) -> Path:
+def ship(name: str, source: Path, other: Path | None = None, bits: int | None = None) -> Path:
     """Write `source`, or the mean of its weights and those of `other`, as the asset `name`, 32-bit floats halved; returns its path.
+
+    `bits`: store weights as integers of so many bits instead (`crossrig/quantise.py`).
 
     UserError when one is no checkpoint, or the two do not fit.
     """
@@ -32,7 +34,7 @@ def ship(name: str, source: Path, other: Path | None = None) -> Path:
     if any(not tensor.isfinite().all() for tensor in half.values() if tensor.is_floating_point()):
         raise UserError(f"{source} has values too large for half precision: it cannot be shipped as it is.")
     target = shipped_folder() / f"{name}.safetensors"
-    checkpoint.save(target, half, header)
+    checkpoint.save(target, half, header, bits)
     return target
 
 
@@ -67,12 +69,13 @@ def main() -> int:
     parser.add_argument("file", type=Path, help="checkpoint that a recipe left in its run folder")
     parser.add_argument("--parent", choices=sorted(name for name in ASSETS if name.startswith("generator-")), help="shipped parent")
     parser.add_argument("--mean-with", type=Path, metavar="FILE", help="another checkpoint of the same network")
+    parser.add_argument("--bits", type=int, choices=range(2, 9), metavar="N", help="weights in 2 to 8 bits instead of half precision")
     options = parser.parse_args()
     try:
-        if options.parent is not None and options.mean_with is not None:
-            raise UserError("--parent and --mean-with do not go together; leave one of them out.")
+        if options.parent is not None and (options.mean_with or options.bits):
+            raise UserError("--parent does not go together with --mean-with or --bits; leave one of them out.")
         if options.parent is None:
-            target = ship(options.name, options.file, options.mean_with)
+            target = ship(options.name, options.file, options.mean_with, options.bits)
         else:
             target = ship_difference(options.name, options.file, options.parent)
     except UserError as error:

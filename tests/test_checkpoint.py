@@ -118,3 +118,16 @@ def test_the_header_is_one_metadata_key(tmp_path: Path) -> None:
     length = int.from_bytes(raw[:8], "little")
     metadata = json.loads(raw[8 : 8 + length])["__metadata__"]
     assert metadata == {"crossrig": '{"a": 2, "b": 1}'}
+
+
+def test_weights_of_few_bits_are_read_as_any_others(tmp_path: Path) -> None:
+    path, tensors = tmp_path / "small.safetensors", {"weight": torch.randn(64, 64), "bias": torch.randn(64)}
+    checkpoint.save(path, tensors, {"kind": "encoder"}, bits=8)
+    assert path.stat().st_size < 1.5 * 64 * 64
+    found, header = checkpoint.load(path)
+    assert header == {"kind": "encoder"}
+    torch.testing.assert_close(found["weight"], tensors["weight"], atol=0.03, rtol=0)
+    assert torch.equal(found["bias"], tensors["bias"])
+    checkpoint.save(path, {"weight": torch.zeros(2, 2)}, {"kind": "encoder", "quantised": 8})
+    with pytest.raises(UserError, match="not a readable checkpoint"):
+        checkpoint.load(path)

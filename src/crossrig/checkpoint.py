@@ -23,15 +23,21 @@ if TYPE_CHECKING:  # reading arrays, and saying what a file is, must not cost th
     import torch
 
 HEADER_KEY = "crossrig"
+_QUANTISED = "quantised"  # in the header: to how many bits
 
 
-def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any]) -> None:
+def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[str, Any], bits: int | None = None) -> None:
     """Writes `tensors` and the JSON-serialisable `header` to `path`, replacing it in one step (see `files.replacing`).
 
-    Tensors are stored contiguously, on the CPU, with their own dtype. Raises TypeError for a header JSON cannot hold.
+    Tensors are stored contiguously, on the CPU, with their own dtype, or with `bits` as weights of so many (`quantise.py`).
+    Raises TypeError for a header JSON cannot hold.
     """
     from safetensors.torch import save_file
 
+    from crossrig import quantise
+
+    if bits is not None:
+        tensors, header = quantise.encode(tensors, bits), {**header, _QUANTISED: bits}
     text = json.dumps(dict(header), sort_keys=True, allow_nan=False)
     # clone: safetensors refuses tensors that share storage, which views of one buffer do
     plain = {name: tensor.detach().to("cpu").contiguous().clone() for name, tensor in tensors.items()}
@@ -41,7 +47,15 @@ def save(path: str | Path, tensors: Mapping[str, torch.Tensor], header: Mapping[
 
 def load(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Reads a checkpoint: (tensors on the CPU, header). Raises UserError when `path` is not one of ours."""
-    return _read(Path(path), "pt")
+    from crossrig import quantise
+
+    tensors, header = _read(Path(path), "pt")
+    if header.pop(_QUANTISED, None) is not None:
+        try:
+            tensors = quantise.decode(tensors)
+        except ValueError as error:
+            raise UserError(f"{path} is not a readable checkpoint ({error}); download or train it again") from None
+    return tensors, header
 
 
 def load_arrays(path: str | Path) -> tuple[dict[str, NDArray[np.generic]], dict[str, Any]]:

@@ -70,3 +70,12 @@ def test_a_child_is_shipped_as_its_difference(script: ModuleType, tmp_path: Path
     assert tensors["levels/synthesis.b8.conv1.weight"].dtype == torch.int8
     gap = load_generator(path).synthesis.get_parameter("b8.conv1.weight") - child.synthesis.get_parameter("b8.conv1.weight")
     assert gap.abs().max() < 1e-3
+
+
+def test_weights_of_eight_bits_are_half_as_large_again(script: ModuleType, tmp_path: Path) -> None:
+    source, weight = tmp_path / "run.safetensors", torch.randn(64, 64)
+    checkpoint.save(source, {"weight": weight}, {"kind": "encoder"})
+    half = script.ship("encoder", source).stat().st_size
+    path = script.ship("encoder", source, bits=8)
+    assert path.stat().st_size < 0.6 * half
+    torch.testing.assert_close(checkpoint.load(path)[0]["weight"], weight, atol=0.03, rtol=0)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from crossrig import assets, checkpoint
+from crossrig import assets, checkpoint, quantise
 from crossrig.errors import UserError
 from crossrig.gan import difference
 from crossrig.gan.discriminator import Discriminator, DiscriminatorConfig
@@ -30,7 +30,7 @@ def save_generator(path: str | Path, generator: Generator, header: Mapping[str, 
 
 
 def save_difference(
-    path: str | Path, child: Generator, parent: str | Path, header: Mapping[str, Any] | None = None, bits: int = difference.BITS
+    path: str | Path, child: Generator, parent: str | Path, header: Mapping[str, Any] | None = None, bits: int = quantise.BITS
 ) -> None:
     """Writes a child as its difference from the generator in the file `parent` (see `gan/difference.py`); `header` as above.
 
