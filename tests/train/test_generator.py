@@ -279,6 +279,18 @@ def test_close_ups_are_laid_on_eyes_and_mouth_of_known_portraits_alone(
     assert all_of_them[batch // 2 :].isnan().all()
 
 
+def test_half_of_l1_looks_at_the_close_up(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing_to_see(pictures: tuple[torch.Tensor, ...], side: int, at: torch.Tensor | None = None) -> tuple[torch.Tensor, ...]:
+        return pictures[1], pictures[1]
+
+    monkeypatch.setattr(recipe, "close_up", nothing_to_see)
+    far = replace(_config(tmp_path, archive), kimg=0.004, supervised_kimg=9.0, warm_steps=0)
+    near = replace(far, outdir=tmp_path / "near", close_ups=1.0)
+    train(far)
+    train(near)
+    assert read_log(near.outdir)[0]["l1"] == pytest.approx(0.5 * read_log(far.outdir)[0]["l1"], rel=1e-4)
+
+
 def test_known_portraits_may_be_painted_small_and_affine_layers_held_while_encoder_and_mapping_learn(tmp_path: Path, archive: Path) -> None:
     config = replace(_config(tmp_path, archive), encode=True)
     parent_path = train(config)
