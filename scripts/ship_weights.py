@@ -1,6 +1,6 @@
 """Put a trained network into the package, hash printed: `python scripts/ship_weights.py NAME FILE`, in half precision, or with
 `--parent NAME` a child generator as its difference from a shipped one, in 8 bits (gan/difference.py). `--mean-with FILE` ships the mean
-of the weights of two runs of which one began with the other.
+of the weights of two runs of which one began with the other. `--bits 8` stores any network in 8 bits (crossrig/quantise.py).
 
 NAME is one of the assets that `crossrig doctor` lists. The rig is trained for one generator file, known by its hash: ship the
 generator first, train T and M on the shipped file, then ship them.

@@ -1,6 +1,6 @@
 """Weights as integers of 8 bits or fewer, one scale for each index of their first dimension: the usual symmetric quantisation.
 
-Half a scale is the largest error, so half a percent of a channel's largest weight in 8 bits. Biases, noise strengths and other small
+Half a scale is the largest error, so in 8 bits 0.4 % of a channel's largest weight. Biases, noise strengths and other small
 things, whose errors would show and whose bytes do not, stay floats of 32 bits.
 """
 

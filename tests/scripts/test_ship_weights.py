@@ -72,7 +72,7 @@ def test_a_child_is_shipped_as_its_difference(script: ModuleType, tmp_path: Path
     assert gap.abs().max() < 1e-3
 
 
-def test_weights_of_eight_bits_are_half_as_large_again(script: ModuleType, tmp_path: Path) -> None:
+def test_weights_of_eight_bits_take_half_the_space(script: ModuleType, tmp_path: Path) -> None:
     source, weight = tmp_path / "run.safetensors", torch.randn(64, 64)
     checkpoint.save(source, {"weight": weight}, {"kind": "encoder"})
     half = script.ship("encoder", source).stat().st_size

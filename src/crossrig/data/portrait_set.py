@@ -49,7 +49,7 @@ def _read_archive(path: Path, size: int, limit: int | None) -> tuple[np.ndarray,
             picture = cv2.imdecode(np.frombuffer(archive.read(labels[row][0]), np.uint8), cv2.IMREAD_COLOR)
             if picture is None:
                 raise UserError(f"{path} holds a picture that cannot be decoded: make it again with `crossrig synth`.")
-            if picture.shape[0] != size:
+            if picture.shape[:2] != (size, size):
                 picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
             pictures[row] = picture[:, :, ::-1].transpose(2, 0, 1)
 

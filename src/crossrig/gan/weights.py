@@ -151,7 +151,7 @@ def grow(
 
 
 def widen(tensor: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
-    """A tensor of a generator for one with more channels: itself in the first places of every dimension, in the others `rest`.
+    """A tensor of a generator, or of its rig, for one with more channels: itself in the first places of every dimension, else `rest`.
 
     For convolutions (O, I, k, k) what came out before comes out again: the O outputs there were read none of the new inputs, and their
     weights make up for the equalised gain, which falls with the number of inputs.
