@@ -299,6 +299,7 @@ def test_eval_edits_without_files_prints_the_page(capsys: pytest.CaptureFixture[
 
 def test_eval_edits_refuses_what_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no method" in refused(capsys, "eval", "edits", "--methods", "ours,magic")
+    assert "no method other in this run" in refused(capsys, "eval", "edits", "--compare", "other")
     assert "--samples" in refused(capsys, "eval", "edits", "--samples", "3")
     assert "NAME=FILE" in refused(capsys, "eval", "edits", "--rig", "full_s")
     assert "cannot name" in refused(capsys, "eval", "edits", "--rig", "ours=x.safetensors")

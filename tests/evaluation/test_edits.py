@@ -137,6 +137,9 @@ def test_margins_are_above_zero_where_ours_is_better(tools: Instruments, subject
     assert flat["inverted.margin.obedience.shape.lazy"] == pytest.approx(0.49, abs=1e-3)
     assert flat["inverted.margin.obedience.shape.lazy.low"] > 0.4
     assert margins({}, ["lazy"]) == {}
+    turned = evaluate_subjects(tools, {"ours": perfect, "lazy": lazy}, subjects, SIZES, "", ignore, champion="lazy").flat()
+    assert turned["margin.obedience.shape.ours"] == pytest.approx(-0.49, abs=1e-3)
+    assert "margin.obedience.shape.lazy" not in turned
 
 
 def test_every_named_figure_is_there_and_the_object_is_flat(tools: Instruments, tiny_rig: Rig, people: FaceParams) -> None:

@@ -35,6 +35,7 @@ def test_the_page_says_what_was_measured(evaluation: Evaluation) -> None:
     assert "2 controls, 1 of them weak." in page
     assert "| weak |" in next(line for line in page.splitlines() if line.startswith("| pout"))
     assert "Inverted" not in page
+    assert "## `ours` against the others" in page
 
 
 def test_a_missed_goal_is_called_missed(evaluation: Evaluation) -> None:

@@ -71,6 +71,7 @@ def eval_edits_command(parts: Any) -> None:
         "--stylerig", action="append", type=Path, default=[], metavar="FILE", dest="stylerigs",
         help="weights of `crossrig train stylerig`, as stylerig_wplus or stylerig_s; once for each",
     )  # fmt: skip
+    parser.add_argument("--compare", default="ours", metavar="NAME", help="method or rig held against the others (default: ours)")
     parser.add_argument(
         "--inversion", choices=("optimise", "pie"), default="optimise",
         help="how portraits become codes: as in `crossrig edit`, or by PIE (default: optimise)",
@@ -98,7 +99,7 @@ def _eval_edits(options: argparse.Namespace) -> None:
     controls = at_least(options.controls, 0, "--controls", min(64, samples))
     request = Request(
         sizes, methods, options.codes, options.triples, rigs, controls, options.workers, tuple(options.stylerigs), options.inversion,
-        TRIAL if options.trial else UNSEEN, rendered,
+        TRIAL if options.trial else UNSEEN, rendered, options.compare,
     )  # fmt: skip
     if options.outdir is not None:
         make_folder(options.outdir)

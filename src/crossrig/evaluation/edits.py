@@ -161,12 +161,14 @@ def evaluate_edits(
     inverted: Tensor | None = None,
     progress: Progress | None = None,
     people: People = UNSEEN,
+    champion: str = OURS,
 ) -> Evaluation:
-    """Everything about every editor. `inverted`: codes (M,S) of unseen portraits, None to leave them out."""
+    """Everything about every editor. `inverted`: codes (M,S) of unseen portraits, None to leave them out. `champion`: the editor whose
+    margins over the others are given."""
     tell = progress or (lambda what, step, steps: None)
     styles = unseen_styles(instruments.generator, sizes.codes, people.codes)
     subjects = Subjects.of(instruments, styles)
-    evaluation = evaluate_subjects(instruments, editors, subjects, sizes, "", tell)
+    evaluation = evaluate_subjects(instruments, editors, subjects, sizes, "", tell, champion)
     figures, points = dict(evaluation.figures), evaluation.points
     figures |= realism_figures(instruments, evaluation.features, people.realism)
     sets = Resampling(sizes.anchors, sizes.draws)
@@ -178,12 +180,18 @@ def evaluate_edits(
         tell("disentanglement, order, sliders, cost", step + 1, len(editors))
     if inverted is not None:
         portraits = Subjects.of(instruments, inverted)
-        figures |= evaluate_subjects(instruments, editors, portraits, sizes, "inverted.", tell).figures
+        figures |= evaluate_subjects(instruments, editors, portraits, sizes, "inverted.", tell, champion).figures
     return Evaluation(figures, points, evaluation.features)
 
 
 def evaluate_subjects(
-    instruments: Instruments, editors: Mapping[str, Editor], subjects: Subjects, sizes: Sizes, prefix: str, progress: Progress
+    instruments: Instruments,
+    editors: Mapping[str, Editor],
+    subjects: Subjects,
+    sizes: Sizes,
+    prefix: str,
+    progress: Progress,
+    champion: str = OURS,
 ) -> Evaluation:
     """Obedience, leak, yaw, landmarks, surroundings and identity on one set of subjects."""
     resampling = Resampling(len(subjects), sizes.draws)
@@ -209,7 +217,7 @@ def evaluate_subjects(
         figures |= turned
         points[method], features[method] = panels, torch.cat(pictured)
         progress(f"{prefix or 'codes.'}edits".replace(".", " "), step + 1, len(editors))
-    figures |= margins(figures, list(editors))
+    figures |= margins(figures, list(editors), champion)
     return Evaluation({prefix + name: statistic for name, statistic in figures.items()}, points, features)
 
 
@@ -317,18 +325,18 @@ def yaw_figures(
     return figures, (asked, changed)
 
 
-def margins(figures: Mapping[str, Statistic], methods: list[str]) -> Figures:
-    """How much better OURS is than every other method, in obedience and in leak of every attribute."""
-    if OURS not in methods:
+def margins(figures: Mapping[str, Statistic], methods: list[str], champion: str = OURS) -> Figures:
+    """How much better the champion is than every other method, in obedience and in leak of every attribute."""
+    if champion not in methods:
         return {}
     found: Figures = {}
     for method in methods:
-        if method == OURS:
+        if method == champion:
             continue
         for attribute in ATTRIBUTES:
             obedience, leak = f"obedience.{attribute}", f"leak.{attribute}"
-            found[f"margin.{obedience}.{method}"] = figures[f"{obedience}.{OURS}"] - figures[f"{obedience}.{method}"]
-            found[f"margin.{leak}.{method}"] = figures[f"{leak}.{method}"] - figures[f"{leak}.{OURS}"]
+            found[f"margin.{obedience}.{method}"] = figures[f"{obedience}.{champion}"] - figures[f"{obedience}.{method}"]
+            found[f"margin.{leak}.{method}"] = figures[f"{leak}.{method}"] - figures[f"{leak}.{champion}"]
     return found
 
 

@@ -30,18 +30,20 @@ GOALS: Mapping[str, tuple[float, bool]] = {
 }
 
 
-def markdown(evaluation: Evaluation, methods: list[str], controls: Mapping[str, ControlFigure], notes: Iterable[str]) -> str:
-    """The whole page. notes: sentences about the run (sizes, networks, what was absent)."""
+def markdown(
+    evaluation: Evaluation, methods: list[str], controls: Mapping[str, ControlFigure], notes: Iterable[str], champion: str = OURS
+) -> str:
+    """The whole page. notes: sentences about the run (sizes, networks, what was absent). champion: the method margins are of."""
     figures = evaluation.figures
-    parts = ["# Evaluation of edits", *notes, *_set_of_tables(figures, methods, "")]
+    parts = ["# Evaluation of edits", *notes, *_set_of_tables(figures, methods, "", champion)]
     if any(name.startswith("inverted.") for name in figures):
-        parts += ["# Inverted portraits", *_set_of_tables(figures, methods, "inverted.")]
+        parts += ["# Inverted portraits", *_set_of_tables(figures, methods, "inverted.", champion)]
     if controls:
         parts += ["## Named controls", _control_table(controls)]
     return "\n\n".join(parts) + "\n"
 
 
-def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix: str) -> list[str]:
+def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix: str, champion: str) -> list[str]:
     def by_attribute(figure: str, rows: list[str], attributes: Iterable[str] = ATTRIBUTES) -> str:
         names = list(attributes)
         cells = [[_cell(figures.get(f"{prefix}{figure}.{name}.{method}")) for name in names] for method in rows]
@@ -74,8 +76,8 @@ def _set_of_tables(figures: Mapping[str, Statistic], methods: list[str], prefix:
         parts.append("## Obedience by dlib's points (R2; slope; share of people whose points it found)")
         by_dlib = ("obedience_dlib", "obedience_dlib_slope", "dlib_found")
         parts += [by_attribute(figure, [*methods, *yardsticks], MOVES_POINTS) for figure in by_dlib]
-    if others := [method for method in methods if method != OURS and OURS in methods]:
-        parts += ["## Ours against the others (above 0: ours is better)"]
+    if others := [method for method in methods if method != champion and champion in methods]:
+        parts += [f"## `{champion}` against the others (above 0: it is better)"]
         parts += ["Obedience:", by_attribute("margin.obedience", others), "Leak:", by_attribute("margin.leak", others)]
     parts.append("## What moves under which command (population spreads per spread commanded)")
     for method in [*methods, *yardsticks]:

@@ -47,7 +47,8 @@ class Request:
     alone. controls: subjects each named control is tried on; 0: leave the controls out. rendered: people who are rendered anew as a
     yardstick, 0: none. workers: processes that render portraits.
     stylerigs: trained StyleRigs, one of each latent space at most. inversion: how portraits become codes, a search in W+ or PIE.
-    people: who is edited; those of the evaluation are kept for figures that are printed somewhere.
+    people: who is edited; those of the evaluation are kept for figures that are printed somewhere. champion: the method, or the name of a
+    rig, whose margins over the others are given.
     """
 
     sizes: Sizes
@@ -61,6 +62,7 @@ class Request:
     inversion: Inversion = "optimise"
     people: People = UNSEEN
     rendered: int = 256
+    champion: str = OURS
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class Outcome:
     controls: ControlTable
     methods: list[str]
     notes: list[str]
+    champion: str = OURS
 
     def as_json(self) -> str:
         """One flat object of figures."""
@@ -81,7 +84,7 @@ class Outcome:
 
     def as_markdown(self) -> str:
         """The page."""
-        return report.markdown(self.evaluation, self.methods, self.controls.figures, self.notes)
+        return report.markdown(self.evaluation, self.methods, self.controls.figures, self.notes, self.champion)
 
     def write(self, folder: Path, overwrite: bool) -> None:
         """edits.md, edits.json, controls.json and the pictures into a folder that exists."""
@@ -100,6 +103,9 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     rig = load_rig(rig_file, owner)
     extra = {check_name(name, ()): load_rig(path, owner) for name, path in (request.rigs or {}).items()}
     stylerigs = stylerig_editors(request.stylerigs, generator, owner, rig)
+    names = [*request.methods, *stylerigs, *extra]
+    if request.champion not in [OURS, *names]:
+        raise UserError(f"There is no method {request.champion} in this run to compare (--compare); there are {', '.join(names)}.")
     reader, judge = load_reconstruction(assets.require("reconstruction")), load_reconstruction(assets.require("judge"))
     descriptor = FaceDescriptor.installed()
     model = FaceModel.load(assets.require("head"))
@@ -111,7 +117,7 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
     editors |= stylerigs
     editors |= {name: rig_editor(other) for name, other in extra.items()}
     inverted = _inverted(request, instruments, rig, tell)
-    evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell, request.people)
+    evaluation = evaluate_edits(instruments, editors, request.sizes, inverted, tell, request.people, request.champion)
     if request.rendered and not model.imported:  # our people have our parameters
         rendered = rerendered_figures(
             instruments, request.rendered, request.people.portraits, request.sizes.draws, partial(tell, "rendering people anew")
@@ -124,7 +130,7 @@ def evaluate_shipped(request: Request, progress: Progress | None = None) -> Outc
         subjects = Subjects.of(instruments, unseen_styles(generator, request.sizes.codes, request.people.codes))
         figures = measure_controls(instruments, editors[method], subjects, count, request.sizes.draws, partial(tell, "controls"))
     table = ControlTable(owner, checkpoint.sha256(rig_file), method, figures)
-    return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor, list(editors)))
+    return Outcome(evaluation, table, list(editors), _notes(request, rig, table, inverted, descriptor, list(editors)), request.champion)
 
 
 def _codes(request: Request, owner: str, instruments: Instruments, tell: Progress) -> tuple[Tensor, Tensor] | None:
