@@ -269,11 +269,12 @@ def test_eval_edits_takes_trained_stylerigs_and_pie(monkeypatch: pytest.MonkeyPa
     latents = latents_of("wplus", load_generator(human))
     save_stylerig(Path("w.safetensors"), StyleRig.untrained(latents, "wplus", checkpoint.sha256(human)), {})
     words = ("eval", "edits", "--samples", "8", "--portraits", "8", "--controls", "0", "--methods", "ours_feedforward")
-    assert main((*words, "--stylerig", "w.safetensors", "--inversion", "pie")) == 0
+    assert main((*words, "--stylerig", "w.safetensors", "--inversion", "pie", "--compare", "stylerig_wplus")) == 0
     page = capsys.readouterr().out
     assert "stylerig_wplus: commanded" in page
     assert "Left out: stylerig_s. Trained weights" in page
     assert "inverted by PIE" in page
+    assert page.count("## `stylerig_wplus` against the others") == 2  # codes and portraits
     assert "a stylerig is needed" in refused(capsys, *words, "--stylerig", str(human))
     assert "--stylerig FILE" in refused(capsys, "eval", "edits", "--methods", "stylerig_wplus")
 
