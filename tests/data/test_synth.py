@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import multiprocessing
+import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -103,3 +106,15 @@ def test_a_file_in_the_way_is_explained(tmp_path: Path) -> None:
 def test_labels_survive_json_exactly(value: float) -> None:
     vector = np.array([value], np.float32)
     assert np.array_equal(np.array(json.loads(json.dumps(label_numbers(vector))), dtype=np.float32), vector)
+
+
+def test_a_worker_that_is_killed(tmp_path: Path) -> None:
+    def kill() -> None:
+        while not (children := multiprocessing.active_children()):
+            time.sleep(0.05)
+        children[0].kill()
+
+    threading.Thread(target=kill, daemon=True).start()
+    with pytest.raises(UserError, match="killed, as happens when memory runs out"):
+        synthesise(5000, 32, 0, tmp_path, workers=2, progress=False)
+    assert list(tmp_path.iterdir()) == []

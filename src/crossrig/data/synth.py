@@ -15,6 +15,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -111,12 +112,18 @@ def _chunks(
     fresh = multiprocessing.get_context("spawn")
     with _single_threads(), ProcessPoolExecutor(workers, mp_context=fresh, initializer=_prepare_worker) as pool:
         waiting: list[Future[list[Example]]] = []
-        for indices in ranges:
-            waiting.append(pool.submit(make, indices))
-            if len(waiting) > 3 * workers:  # what is finished waits in memory only a little
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+        try:
+            for indices in ranges:
+                waiting.append(pool.submit(make, indices))
+                if len(waiting) > 3 * workers:  # what is finished waits in memory only a little
+                    yield waiting.pop(0).result()
+            for future in waiting:
+                yield future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "The portraits are not finished: a process that renders was killed, as happens when memory runs out. "
+                "Give the command again, with fewer --workers or other programs closed."
+            ) from None
 
 
 def label_numbers(label: NDArray[np.float32]) -> list[float]:
