@@ -29,6 +29,8 @@ def test_some_rows_of_an_up_convolution(rows: tuple[int, int], taps: tuple[float
     whole = convolve(x, weight, up=True, taps=taps)
     some = up_convolve_rows(x, weight, slice(*rows), taps)
     torch.testing.assert_close(some, whole[:, :, slice(*rows)], rtol=1e-5, atol=1e-5)
+    bias = torch.randn(4)
+    torch.testing.assert_close(up_convolve_rows(x, weight, slice(*rows), taps, bias), some + bias[:, None, None], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("height", [1, 5, 16])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ import torch
 
 from crossrig.gan import ops
 from crossrig.gan.generator import Generator, GeneratorConfig, StyledConv, ToRGB
+from crossrig.gan.weights import load_generator, save_generator
 
 TINY = GeneratorConfig(resolution=16, z_dim=8, w_dim=6, channels=(5, 4, 3), mapping_layers=2)
 
@@ -107,6 +110,15 @@ def test_default_architecture() -> None:
         images = generator(torch.randn(2, 512))
     assert images.shape == (2, 3, 128, 128)
     assert 0.2 < images.std() < 5.0
+
+
+def test_weights_lie_as_the_convolutions_want_them(tiny: Generator, tmp_path: Path) -> None:
+    save_generator(tmp_path / "tiny.safetensors", tiny)
+    for generator in (tiny, copy.deepcopy(tiny), load_generator(tmp_path / "tiny.safetensors")):
+        convs = [layer for layer in generator.modules() if isinstance(layer, StyledConv)]
+        assert {conv.up for conv in convs} == {False, True}
+        for conv in convs:
+            assert ops.laid_out(conv.weight, conv.up).data_ptr() == conv.weight.data_ptr()
 
 
 def test_forward_is_the_three_calls(tiny: Generator) -> None:

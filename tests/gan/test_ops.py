@@ -48,6 +48,17 @@ def test_demodulation_gives_unit_norm_weights() -> None:
     torch.testing.assert_close(scaled.square().sum(dim=(2, 3, 4)), torch.ones(2, 5, dtype=torch.float64))
 
 
+@pytest.mark.parametrize("up", [False, True])
+def test_the_order_in_memory_changes_no_weight(up: bool) -> None:
+    weight = doubles(5, 4, 3, 3)
+    laid = ops.laid_out(weight, up)
+    assert torch.equal(laid, weight)
+    inputs, outputs = laid.stride(1), laid.stride(0)
+    assert (outputs if up else inputs) == 1
+    assert ops.laid_out(laid, up).data_ptr() == laid.data_ptr()  # nothing left to do
+    torch.testing.assert_close(ops.energy_of(laid), weight.square().sum(dim=(2, 3)))
+
+
 def test_upsample_agrees_with_the_reference() -> None:
     x = doubles(2, 3, 5, 4).requires_grad_()
     torch.testing.assert_close(ops.upsample(x), ops.upsample_reference(x), rtol=1e-12, atol=1e-13)

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from crossrig.gan.ops import ACTIVATION_GAIN, LEAKY_SLOPE, clip, demodulation, up_convolve_rows, upsample
+from crossrig.gan.ops import ACTIVATION_GAIN, LEAKY_SLOPE, clip, demodulation, laid_out, up_convolve_rows, upsample
 
 if TYPE_CHECKING:
     from crossrig.gan.generator import Prepared, StyledConv, SynthesisBlock
@@ -64,9 +64,12 @@ def paint(
         for rows in _bands(side, max(1, _BAND // _row_bytes(block, x))):
             above, under = int(rows.start > 0), int(rows.stop < side)  # rows of its neighbours that the second convolution sees
             wide = slice(rows.start - above, rows.stop + under)
-            made = _activated(block.conv0, up_convolve_rows(x[own], weights[0], wide, block.taps), first.offset(wide))
-            made = F.pad(made, (0, 0, 1 - above, 1 - under))
-            made = _activated(block.conv1, F.conv2d(made, weights[1], padding=(0, 1)), second.offset(rows))
+            made = up_convolve_rows(x[own], weights[0], wide, block.taps, first.bias.flatten())
+            made = _activated(block.conv0, made, first, wide)
+            if not (above and under):
+                made = F.pad(made, (0, 0, 1 - above, 1 - under))
+            made = F.conv2d(made, weights[1], second.bias.flatten(), padding=(0, 1))
+            made = _activated(block.conv1, made, second, rows)
             picture[own, :, rows] += block.torgb(made, styles["torgb"][own])
             if not last:
                 features[own, :, rows] = made
@@ -83,12 +86,12 @@ def _folded(conv: StyledConv, style: Tensor, prepared: Prepared) -> Tensor:
     """(O, I, 3, 3): the weight with style (1, I), demodulation and the gain of the activation in it."""
     style = style * conv.weight_gain
     factor = demodulation(prepared.energy, style) * ACTIVATION_GAIN  # (1, O)
-    weight = (conv.weight * style[0][:, None, None] * factor[0][:, None, None, None]).to(prepared.weight.dtype)
-    across = weight.transpose(0, 1) if conv.up else weight  # a transposed convolution has its inputs first
-    across = across.contiguous(memory_format=torch.channels_last)
-    return across.transpose(0, 1) if conv.up else across
+    weight = conv.weight * (factor[0][:, None] * style[0])[:, :, None, None]
+    return laid_out(weight.to(prepared.weight.dtype), conv.up)
 
 
-def _activated(conv: StyledConv, x: Tensor, offset: Tensor) -> Tensor:
-    """Noise and bias (1, O, 1 or H, 1 or W) added to features (1, O, H, W), in place, and the activation."""
-    return clip(F.leaky_relu_(x.add_(offset), LEAKY_SLOPE), conv.clamp)
+def _activated(conv: StyledConv, x: Tensor, prepared: Prepared, rows: slice) -> Tensor:
+    """Noise of these rows added to features (1, O, H, W), in place, and the activation."""
+    if prepared.noise is not None:
+        x = x.add_(prepared.noise[:, rows].permute(0, 3, 1, 2))
+    return clip(F.leaky_relu_(x, LEAKY_SLOPE), conv.clamp)

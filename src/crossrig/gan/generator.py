@@ -28,6 +28,7 @@ from crossrig.gan.ops import (
     convolve,
     demodulation,
     energy_of,
+    laid_out,
     upsample,
 )
 from crossrig.gan.stylespace import CONSTANT_RESOLUTION, StyleLayer, StyleSpace
@@ -110,9 +111,7 @@ class Prepared:
 
     def channels_last(self, up: bool) -> Prepared:
         """The same laid out as the convolution wants it, which would copy it at every call."""
-        weight = self.weight.transpose(0, 1) if up else self.weight
-        weight = weight.contiguous(memory_format=torch.channels_last)
-        return replace(self, weight=weight.transpose(0, 1) if up else weight, whole=self.offset())
+        return replace(self, weight=laid_out(self.weight, up), whole=self.offset())
 
 
 class StyledConv(nn.Module):
@@ -123,7 +122,7 @@ class StyledConv(nn.Module):
     def __init__(self, layer: StyleLayer, outputs: int, config: GeneratorConfig, *, up: bool) -> None:
         super().__init__()
         self.up, self.taps, self.clamp = up, config.taps, config.clamp
-        self.weight = nn.Parameter(torch.randn(outputs, layer.size, 3, 3))
+        self.weight = nn.Parameter(laid_out(torch.randn(outputs, layer.size, 3, 3), up))
         self.weight_gain = 1.0 / math.sqrt(layer.size * 9)
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros(()))

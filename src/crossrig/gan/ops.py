@@ -57,15 +57,26 @@ def fir(
     taps: tuple[float, ...] = FIR_TAPS,
 ) -> torch.Tensor:
     """Depthwise FIR of x after zero padding: `padding` on all sides, or (before, after) on both axes."""
-    if isinstance(padding, tuple):
-        before, after = padding
-        if before != after or before < 0:
-            x = F.pad(x, (before, after, before, after))
-            before = 0
-        padding = before
+    before, after = padding if isinstance(padding, tuple) else (padding, padding)
+    return _filtered(x, (before, after, before, after), gain, stride, taps)
+
+
+def _filtered(
+    x: torch.Tensor,
+    sides: tuple[int, int, int, int],
+    gain: float = 1.0,
+    stride: int = 1,
+    taps: tuple[float, ...] = FIR_TAPS,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Depthwise FIR of x after adding rows or columns of zeros left, right, above and below, and then `bias` (C,)."""
+    left, right, above, below = sides
+    padding = (above, left)
+    if left != right or above != below or min(sides) < 0:  # convolutions pad both sides alike
+        x, padding = F.pad(x, sides), (0, 0)
     channels = x.shape[1]
     kernel = fir_kernel(x, gain, taps).expand(channels, 1, -1, -1)
-    return F.conv2d(x, kernel, padding=padding, stride=stride, groups=channels)
+    return F.conv2d(x, kernel, bias, padding=padding, stride=stride, groups=channels)
 
 
 def upsample(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
@@ -96,9 +107,19 @@ def downsample(x: torch.Tensor, taps: tuple[float, ...] = FIR_TAPS) -> torch.Ten
     return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), stride=2, taps=taps)
 
 
+def laid_out(weight: torch.Tensor, up: bool) -> torch.Tensor:
+    """`weight` (O, I, k, k) in the order in memory that `convolve` wants for features with channels last, which it is else copied into at
+    every call: inputs last, or for an up-convolution outputs last."""
+    across = weight.transpose(0, 1) if up else weight  # a transposed convolution has its inputs first
+    across = across.contiguous(memory_format=torch.channels_last)
+    return across.transpose(0, 1) if up else across
+
+
 def energy_of(weight: torch.Tensor) -> torch.Tensor:
     """(O, I): what every input channel adds to the squared norm of every output channel of `weight` (O, I, k, k)."""
-    return weight.square().sum(dim=(2, 3))
+    if weight.stride(0) < weight.stride(1):  # outputs last: a sum that writes across the order in memory takes ten times as long
+        return energy_of(weight.transpose(0, 1)).t()
+    return weight.flatten(2).square().sum(dim=2)
 
 
 def demodulation(energy: torch.Tensor, style: torch.Tensor) -> torch.Tensor:
@@ -125,8 +146,11 @@ def convolve(x: torch.Tensor, weight: torch.Tensor, up: bool, taps: tuple[float,
     return fir(x, ((len(taps) - 1) // 2, len(taps) // 2 - 1), gain=4.0, taps=taps)
 
 
-def up_convolve_rows(x: torch.Tensor, weight: torch.Tensor, rows: slice, taps: tuple[float, ...] = FIR_TAPS) -> torch.Tensor:
-    """`convolve(x, weight, up=True, taps)[:, :, rows]` from the rows of x that these depend on, rows.start and .stop within the result."""
+def up_convolve_rows(
+    x: torch.Tensor, weight: torch.Tensor, rows: slice, taps: tuple[float, ...] = FIR_TAPS, bias: torch.Tensor | None = None
+) -> torch.Tensor:
+    """`convolve(x, weight, up=True, taps)[:, :, rows]` from the rows of x that these depend on, rows.start and .stop within the result,
+    plus `bias` (O,)."""
     height, before, after = x.shape[2], (len(taps) - 1) // 2, len(taps) // 2 - 1
     # Row r of the result is the filter over rows r - before to r + len(taps) - 1 - before of the transposed convolution y, zero outside,
     first, stop = rows.start - before, rows.stop - before + len(taps) - 1
@@ -134,8 +158,8 @@ def up_convolve_rows(x: torch.Tensor, weight: torch.Tensor, rows: slice, taps: t
     low, high = max(0, (first - 1) // 2), min(height, (stop - 1) // 2 + 1)
     y = F.conv_transpose2d(x[:, :, low:high], weight.transpose(0, 1), stride=2)  # rows 2 low to 2 high + 1
     within = slice(max(first, 0), min(stop, 2 * height + 1))
-    y = F.pad(y[:, :, within.start - 2 * low : within.stop - 2 * low], (before, after, within.start - first, stop - within.stop))
-    return fir(y, 0, gain=4.0, taps=taps)
+    y = y[:, :, within.start - 2 * low : within.stop - 2 * low]
+    return _filtered(y, (before, after, within.start - first, stop - within.stop), 4.0, taps=taps, bias=bias)
 
 
 def modulated_conv(
