@@ -36,8 +36,10 @@ def _sample(options: argparse.Namespace) -> None:
     from crossrig.data.metadata import DigitalSource, check_destination, save_picture
     from crossrig.domains.generators import generator_file
     from crossrig.gan.weights import load_generator
+    from crossrig.memory import keep_freed_memory
     from crossrig.sheets import grid
 
+    keep_freed_memory()
     seeds = parse_seeds(options.seeds)
     if not 0.0 <= options.trunc <= 2.0:
         raise UserError(f"--trunc must be between 0 and 2, not {options.trunc:g}.")

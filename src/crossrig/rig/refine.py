@@ -47,7 +47,7 @@ class RefinementConfig:
 
     steps: int = 3
     damping: float = 0.02
-    keep: float = 1.0
+    keep: float = 0.5
     size: float = 0.1
     batch: int = 32
 
