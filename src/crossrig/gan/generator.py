@@ -97,11 +97,11 @@ class Prepared:
     noise: torch.Tensor | None  # (1 or B, R, R, 1)
     whole: torch.Tensor | None = None  # (1 or B, O, 1 or R, 1 or R): what `offset` is, if it was added up before
 
-    def offset(self, rows: slice = slice(None)) -> torch.Tensor:
-        """Bias and noise of some rows, (1 or B, O, 1 or H, 1 or R), in the format and the order in memory of the features."""
+    def offset(self) -> torch.Tensor:
+        """Bias and noise, (1 or B, O, 1 or R, 1 or R), in the format and the order in memory of the features."""
         if self.whole is not None:
-            return self.whole[:, :, rows] if self.noise is not None else self.whole
-        return (self.bias if self.noise is None else self.bias + self.noise[:, rows]).permute(0, 3, 1, 2)
+            return self.whole
+        return (self.bias if self.noise is None else self.bias + self.noise).permute(0, 3, 1, 2)
 
     def of(self, sample: int) -> Prepared:
         """For one sample of a batch."""
