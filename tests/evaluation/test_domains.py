@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,9 +14,14 @@ from PIL import Image
 from crossrig import assets
 from crossrig.data.synth import synthesise
 from crossrig.errors import UserError
+from crossrig.evaluate import unseen_styles
+from crossrig.evaluation import domains
 from crossrig.evaluation.domains import DomainRequest, consistency_figures, difference, domain_pictures, evaluate_domain, moved_figures
+from crossrig.evaluation.edits import RENDERED
+from crossrig.evaluation.instruments import Instruments
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.metrics.bootstrap import Statistic
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +100,39 @@ def test_how_far_the_weights_moved(tiny_generator: Generator) -> None:
 def test_equal_pictures_have_no_difference() -> None:
     assert difference(torch.ones(5, 3)) == 0.0
     assert difference(torch.eye(4)) == pytest.approx(2**0.5)
+
+
+def test_people_drawn_anew_and_inverted_pictures(tiny_assets: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    monkeypatch.setattr(domains, "rerendered_figures", fast_redrawing)
+    figures, _ = evaluate_domain(DomainRequest("toon", "human", (archive,), samples=12, exact=8, inverted=8))
+    for attribute in ATTRIBUTES:
+        assert np.isfinite(figures[f"toon.exact.obedience.{attribute}"])
+        assert figures[f"toon.inverted.leak.{attribute}"] >= 0
+    assert figures["toon.inverted.l2"] > 0
+    assert figures["toon.exact.leak.pose"] == 7.0
+
+
+def fast_redrawing(instruments: Instruments, count: int, seed: int, progress: object, style: str) -> dict[str, Statistic]:
+    assert (count, seed, style) == (8, domains.DOMAIN_PICTURES_SEED, "toon")
+    names = [f"{figure}.{attribute}.{RENDERED}" for figure in ("obedience", "leak") for attribute in ATTRIBUTES]
+    return dict.fromkeys(names, Statistic.single(7.0))
+
+
+def test_people_cannot_be_drawn_anew_in_a_style_of_ones_own(tiny_assets: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    with pytest.raises(UserError, match="leave out --exact"):
+        evaluate_domain(DomainRequest("human", "human", (archive,), samples=12, exact=8))
+
+
+def test_an_inversion_that_is_the_picture_itself_has_no_distance(
+    tiny_assets: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    monkeypatch.setattr(domains, "obedience_figures", lambda *all: {"leak.pose": 0.5})
+    styles = unseen_styles(tiny_generator, 8, 5)
+    monkeypatch.setattr(domains, "inverted_styles", lambda *all: styles)
+    tools = SimpleNamespace(generator=tiny_generator)
+    pictures = tiny_generator.synthesise(styles)
+    figures = domains.inverted_figures({"parent": tools, "child": tools}, None, pictures, lambda *all: None)  # type: ignore[dict-item, arg-type]
+    assert figures == {"inverted.l2": pytest.approx(0.0, abs=1e-6), "inverted.leak.pose": 0.5}

@@ -20,7 +20,7 @@ from crossrig.rig.reconstruction import Reconstruction
 SEED = 880_000_029
 
 
-def written(someone: Person, _size: int) -> np.ndarray:
+def written(someone: Person, _size: int, style: str = "photo") -> np.ndarray:
     """A picture whose first pixels are the bytes of its label."""
     picture = np.full(SHOWN * SHOWN * 3, 128, np.uint8)
     label = someone.params().pack()[0].numpy().view(np.uint8)
@@ -42,7 +42,7 @@ class Reads:
 
 @pytest.fixture
 def reading(tools: Instruments, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Instruments]:
-    monkeypatch.setattr(rerendered, "render_portrait", written)
+    monkeypatch.setattr(rerendered, "draw", written)
     networks = cast(dict[str, Any], {"reader": cast(Reconstruction, Reads())})
     return lambda confusion: replace(tools, judge=cast(Reconstruction, Reads(confusion)), **networks)
 

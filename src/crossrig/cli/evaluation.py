@@ -117,10 +117,14 @@ def eval_domains_command(parts: Any) -> None:
     parser.add_argument("--parent", default="human", metavar="NAME", help="its parent (default: human)")
     parser.add_argument(
         "--pictures", type=Path, nargs="+", default=[], metavar="PATH",
-        help="folders or archives of heads of its domain, cut out; toon, statue, painting and sketch are rendered where none are given",
+        help="folders or archives of heads of its domain, cut out; those of shipped domains are rendered where none are given",
     )  # fmt: skip
     parser.add_argument("--judge", type=Path, default=None, metavar="FILE", help="a judge that saw the domain (default: the shipped)")
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes, and as many pictures (default: 512)")
+    text = "people drawn anew in the style with one attribute of somebody else: what an edit without fault scores (default: 0)"
+    parser.add_argument("--exact", type=int, default=0, metavar="N", help=text)
+    text = "unseen pictures of the domain that are inverted and edited (default: 0)"
+    parser.add_argument("--inverted", type=int, default=0, metavar="N", help=text)
     parser.add_argument("--json", action="store_true", help="print one flat object of figures and nothing else")
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes that render pictures (default: all cores)")
 
@@ -130,7 +134,13 @@ def _eval_domains(options: argparse.Namespace) -> None:
     from crossrig.memory import keep_freed_memory
 
     samples = at_least(options.samples, 8, "--samples", 512)
-    request = DomainRequest(options.domain, options.parent, tuple(options.pictures), options.judge, samples, options.workers)
+    exact, inverted = (at_least(getattr(options, name), 0, f"--{name}", 0) for name in ("exact", "inverted"))
+    for name, count in (("exact", exact), ("inverted", inverted)):
+        if 0 < count < 8:
+            raise UserError(f"An evaluation needs 8 or more pictures (--{name}), or none.")
+    request = DomainRequest(
+        options.domain, options.parent, tuple(options.pictures), options.judge, samples, exact, inverted, options.workers
+    )
     keep_freed_memory()
     figures, notes = evaluate_domain(request, None if options.json else show_progress)
     print(as_json(figures) if options.json else as_text(figures, notes))

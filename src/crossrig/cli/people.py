@@ -96,7 +96,7 @@ def synth_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
-    styles = ("photo", "toon", "statue", "painting", "sketch")
+    styles = ("photo", "toon", "statue", "painting", "sketch", "avatar")
     parser.add_argument("--style", choices=styles, default="photo", help="how they are drawn (default: photo)")
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)

@@ -26,8 +26,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from crossrig.data.avatars import render_avatar
 from crossrig.data.filters import filtered
-from crossrig.data.people import CODE_SIZE, person, sample_code
+from crossrig.data.people import CODE_SIZE, Person, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.errors import UserError
 from crossrig.face3d.blocks import BLOCKS
@@ -36,7 +37,7 @@ from crossrig.memory import keep_freed_memory
 if TYPE_CHECKING:
     from crossrig.data.wardrobe import Wardrobe
 
-Style = Literal["photo", "toon", "statue", "painting", "sketch"]
+Style = Literal["photo", "toon", "statue", "painting", "sketch", "avatar"]
 STYLES: Final[tuple[Style, ...]] = get_args(Style)
 
 _CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
@@ -56,17 +57,23 @@ class Example:
     code: NDArray[np.float32]  # (CODE_SIZE,)
 
 
-def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardrobe | None = None) -> Example:
-    """Portrait `index` of stream `seed`, size x size pixels."""
-    code, detail_seed = sample_code(seed, index)
-    someone = person(code, detail_seed)
+def draw(someone: Person, size: int, style: Style, wardrobe: Wardrobe | None = None) -> NDArray[np.uint8]:
+    """The person's portrait in a style, (size, size, 3) uint8 sRGB."""
     # Larger pictures have finer pixels already; fewer samples each keep the cost in bounds.
     finer = 2 if size <= 256 else 1
     if style == "painting" or style == "sketch":
         portrait = render_portrait(someone, finer * size, supersample=1, wardrobe=wardrobe)
-        image = filtered(portrait, style, detail_seed, size)
-    else:
-        image = render_portrait(someone, size, supersample=finer, style=style, wardrobe=wardrobe)
+        return filtered(portrait, style, someone.detail_seed, size)
+    if style == "avatar":
+        return render_avatar(someone, size, supersample=2 * finer)
+    return render_portrait(someone, size, supersample=finer, style=style, wardrobe=wardrobe)
+
+
+def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardrobe | None = None) -> Example:
+    """Portrait `index` of stream `seed`, size x size pixels."""
+    code, detail_seed = sample_code(seed, index)
+    someone = person(code, detail_seed)
+    image = draw(someone, size, style, wardrobe)
     done, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _GRAINY if style == "photo" else ())
     if not done:
         raise RuntimeError(f"portrait {index} could not be encoded as PNG")

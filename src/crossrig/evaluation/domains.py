@@ -4,6 +4,10 @@
 *obedience*    the rig's edits of these codes, in child and parent, by the judges: as `evaluation.edits`, for M alone; and the child's
                share of the parent's obedience. The commands are the same in both, from what is read in the parent's pictures
 *leak*         as there: how much the other attributes moved, in population spreads, per spread commanded
+*exact*        obedience and leak of people drawn anew in the style, the next one's attribute in the place of theirs: what an edit without
+               fault would score with this judge. What a style does not show (light, in pencil) no editor can show in it
+*inverted*     obedience and leak again, of the codes that are found for unseen pictures of the domain as an edit finds them; and how far
+               the child's pictures of these codes lie from them (`inverted.l2`, in [-1,1])
 *style*        Frechet distance (EfficientNet-Lite0) of the child's samples to pictures of the domain, beside the parent's and beside that
                of two sets of such pictures; and how much the child's samples differ from one another, as a share of how much those
                pictures do (mean distance of pairs of feature vectors)
@@ -20,6 +24,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -29,20 +34,23 @@ from torch import Tensor
 from crossrig import assets, checkpoint
 from crossrig.data.align import to_tensor
 from crossrig.data.images import open_images
-from crossrig.data.synth import Style
+from crossrig.data.synth import STYLES, Style
 from crossrig.domains.blend import check_fit
 from crossrig.domains.consistency import correlation
 from crossrig.domains.generators import generator_file
 from crossrig.errors import UserError
 from crossrig.evaluate import unseen_styles
-from crossrig.evaluation.edits import Sizes, evaluate_subjects
+from crossrig.evaluation.edits import RENDERED, Sizes, evaluate_subjects
 from crossrig.evaluation.instruments import Instruments, Seen, Subjects, look
 from crossrig.evaluation.methods import rig_editor
-from crossrig.evaluation.portraits import unseen_set
+from crossrig.evaluation.portraits import inverted_styles, optimised, unseen_set
+from crossrig.evaluation.rerendered import rerendered_figures
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
+from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
+from crossrig.inversion.encoder import load_encoder
 from crossrig.metrics.angles import ANGLES
 from crossrig.metrics.bootstrap import Statistic
 from crossrig.metrics.frechet import frechet_distance, pooled_features
@@ -52,7 +60,7 @@ from crossrig.rig.weights import load_reconstruction, load_rig
 DOMAIN_CODES_SEED = 770_000_067
 DOMAIN_PICTURES_SEED = 770_000_071
 #: Domains whose pictures can be rendered.
-RENDERED: Mapping[str, Style] = {"toon": "toon", "painting": "painting", "sketch": "sketch", "statue": "statue"}
+DRAWN: Mapping[str, Style] = {style: style for style in STYLES if style != "photo"}
 
 _METHOD = "m"
 Figures = dict[str, float]
@@ -65,7 +73,7 @@ class DomainRequest:
     none for those that can be rendered.
 
     judge: a reconstruction network that learned from the domain, for evaluation only; None: the shipped one. samples: codes, and as many
-    pictures.
+    pictures. exact: people drawn anew, of a domain that can be rendered. inverted: pictures of the domain that are inverted and edited.
     """
 
     domain: str
@@ -73,6 +81,8 @@ class DomainRequest:
     pictures: tuple[Path, ...] = ()
     judge: Path | None = None
     samples: int = 512
+    exact: int = 0
+    inverted: int = 0
     workers: int | None = None
 
 
@@ -97,6 +107,10 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
     seen = {name: look(tools, styles[name], identity=False) for name, tools in instruments.items()}
     figures = consistency_figures(seen["parent"].params, seen["child"].params)
     figures |= obedience_figures(instruments, rig, styles, sizes, tell)
+    if request.exact:
+        figures |= exact_figures(instruments["child"], request, tell)
+    if request.inverted:
+        figures |= inverted_figures(instruments, rig, pictures[: request.inverted], tell)
     figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures) | moved_figures(parent, child)
     name = Path(request.domain).name.removesuffix(".safetensors").removeprefix("generator-")
     judged = f"judge of the child: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
@@ -110,8 +124,8 @@ def domain_pictures(request: DomainRequest, resolution: int) -> Tensor:
     if request.pictures:
         heads = chain.from_iterable(open_images(path, labelled=False).read_all(resolution) for path in request.pictures)
         found = torch.stack([to_tensor(head)[0] for head in islice(heads, most)])
-    elif request.domain in RENDERED:
-        archive = unseen_set(most, resolution, DOMAIN_PICTURES_SEED, request.workers, style=RENDERED[request.domain])
+    elif request.domain in DRAWN:
+        archive = unseen_set(most, resolution, DOMAIN_PICTURES_SEED, request.workers, style=DRAWN[request.domain])
         found = archive.batch(torch.arange(len(archive)))[0]
     else:
         raise UserError(f"Pictures of {request.domain} cannot be rendered: give --pictures with a folder or archives of its domain.")
@@ -144,6 +158,27 @@ def obedience_figures(
         figures[f"obedience_share_of_human.{attribute}"] = mine / theirs if theirs > 0 else float("nan")
         figures[f"leak.{attribute}"] = found["child"][f"leak.{attribute}.{_METHOD}"].value
     return figures
+
+
+def exact_figures(instruments: Instruments, request: DomainRequest, progress: Progress) -> Figures:
+    """`exact.obedience.*` and `exact.leak.*` of people drawn anew. Raises UserError for a domain that cannot be rendered."""
+    if request.domain not in DRAWN:
+        raise UserError(f"People cannot be drawn anew as {request.domain}: leave out --exact.")
+    tell = partial(progress, "drawn anew")
+    found = rerendered_figures(instruments, request.exact, DOMAIN_PICTURES_SEED, progress=tell, style=DRAWN[request.domain])
+    names = [f"{figure}.{attribute}" for figure in ("obedience", "leak") for attribute in ATTRIBUTES]
+    return {f"exact.{name}": found[f"{name}.{RENDERED}"].value for name in names}
+
+
+def inverted_figures(instruments: Mapping[str, Instruments], rig: Rig, pictures: Tensor, progress: Progress) -> Figures:
+    """`inverted.l2`, and the figures of `obedience_figures` for the codes that are found for pictures (N,3,R,R) of the domain."""
+    child = instruments["child"].generator
+    way = optimised(child, load_encoder(assets.require("encoder")), PerceptualDistance())
+    styles = inverted_styles(pictures, way, partial(progress, "inverted"))
+    with torch.no_grad():
+        apart = [(child.synthesise(s[None]) - picture).square().mean() for s, picture in zip(styles, pictures, strict=True)]
+    found = obedience_figures(instruments, rig, dict.fromkeys(instruments, styles), Sizes.of(len(pictures), 0), progress)
+    return {"inverted.l2": float(torch.stack(apart).mean())} | {f"inverted.{name}": value for name, value in found.items()}
 
 
 def style_figures(instruments: Instruments, child: Seen, parent: Seen, pictures: Tensor) -> Figures:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from crossrig.data.people import Person, person, sample_code
-from crossrig.data.portraits import render_portrait
+from crossrig.data.synth import Style, draw
 from crossrig.evaluation.edits import KEEPS_IDENTITY, MOVES_POINTS, RENDERED, Figures, mean_leak, outcome, outcome_figures
 from crossrig.evaluation.instruments import SHOWN, Instruments, Subjects, look_at
 from crossrig.face3d.params import ATTRIBUTES
@@ -28,24 +28,30 @@ def with_attribute_of(someone: Person, other: Person, attribute: str) -> Person:
 
 
 def rerendered_figures(
-    instruments: Instruments, count: int, seed: int, draws: int = 1000, progress: Callable[[int, int], None] | None = None
+    instruments: Instruments, count: int, seed: int, draws: int = 1000, progress: Callable[[int, int], None] | None = None,
+    style: Style = "photo",
 ) -> Figures:
-    """The figures of `evaluation.edits.outcome_figures` for portraits 0 .. count-1 of a reserved stream, count >= 8, at SHOWN px."""
+    """The figures of `evaluation.edits.outcome_figures` for portraits 0 .. count-1 of a reserved stream, count >= 8, at SHOWN px.
+
+    In another style than photographs commands are still read from these: the reader knows no drawings.
+    """
     people = [person(*sample_code(seed, index)) for index in range(count)]
     following = [*people[1:], people[0]]
-    total = count * (1 + len(ATTRIBUTES))
+    total = count * (1 + len(ATTRIBUTES) + (style != "photo"))
     done = 0
 
-    def pictures(shown: list[Person]) -> Iterator[Tensor]:
+    def pictures(shown: list[Person], style: Style = style) -> Iterator[Tensor]:
         nonlocal done
         for someone in shown:
-            image = torch.from_numpy(np.ascontiguousarray(render_portrait(someone, SHOWN).transpose(2, 0, 1)))
+            image = torch.from_numpy(np.ascontiguousarray(draw(someone, SHOWN, style).transpose(2, 0, 1)))
             done += 1
             if progress is not None:
                 progress(done, total)
             yield image[None].float() / 127.5 - 1.0
 
     subjects = Subjects.of_pictures(instruments, torch.cat(list(pictures(people))))
+    if style != "photo":
+        subjects = replace(subjects, own=instruments.reader.predict(torch.cat(list(pictures(people, "photo")))))
     resampling = Resampling(count, draws)
     figures: Figures = {}
     for attribute in ATTRIBUTES:
