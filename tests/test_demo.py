@@ -16,12 +16,11 @@ from crossrig.face3d.params import EXPRESSION_UNITS, FaceParams
 from crossrig.session import Effort, Networks
 
 
-def test_subjects_are_a_photograph_and_a_drawing() -> None:
-    photograph, drawing = subjects()
-    assert photograph.picture.pixels.shape == (512, 512, 3)
-    assert drawing.picture.pixels.shape == (512, 512, 3)
+def test_subjects_are_a_photograph_and_two_drawings() -> None:
+    assert [subject.caption for subject in subjects()] == ["photograph", "drawing", "avatar"]
+    assert all(subject.picture.pixels.shape == (512, 512, 3) for subject in subjects())
     credits_file = Path(make_sheet.__globals__["__file__"]).parent / "examples" / "CREDITS.md"
-    assert "drawn.png" in credits_file.read_text()
+    assert all(name in credits_file.read_text() for name in ("drawn.png", "avatar.png"))
 
 
 def test_edits_are_within_their_ranges() -> None:
@@ -53,10 +52,10 @@ def test_sheet_and_pictures_are_written(tiny_assets: Path, tmp_path: Path, monke
     assert path == tmp_path / "sheet.png"
     with Image.open(path) as sheet:
         assert sheet.width > (2 + len(EDITS)) * 192
-        assert sheet.height > 5 * 192  # two pictures, their models, and the photograph in the other domain
-        below = np.asarray(sheet.convert("RGB"))[4 * 220 + 10 : 5 * 220 - 30]
+        assert sheet.height > 7 * 192  # three pictures, their models, and the photograph in the other domain
+        below = np.asarray(sheet.convert("RGB"))[6 * 220 + 10 : 7 * 220 - 30]
     assert (below[:, 200:] < 255).any(axis=(0, 2)).mean() > 0.8
-    assert len(list(tmp_path.glob("photograph-*.png"))) == len(EDITS)
-    assert len(list(tmp_path.glob("drawing-*.png"))) == len(EDITS)
+    for caption in ("photograph", "drawing", "avatar"):
+        assert len(list(tmp_path.glob(f"{caption}-*.png"))) == len(EDITS)
     with Image.open(tmp_path / "photograph-smile.png") as edited:
         assert edited.size == (512, 512)

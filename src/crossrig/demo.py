@@ -1,4 +1,4 @@
-"""`make demo`: two pictures that nobody here made, edited, and the first of them in every other domain, on one contact sheet."""
+"""`make demo`: three pictures that nobody here made, edited, and the first of them in every other domain, on one contact sheet."""
 
 from __future__ import annotations
 
@@ -47,14 +47,16 @@ EDITS: Mapping[str, Mapping[str, float]] = {
 
 
 def subjects() -> list[Subject]:
-    """NASA's portrait of Eileen Collins (public domain, in scikit-image) and a drawing by Lisa Wischofsky (CC0)."""
+    """NASA's portrait of Eileen Collins (public domain, in scikit-image), a drawing by Lisa Wischofsky (CC0), an avatar by Johan Melin (CC
+    BY 4.0)."""
     from skimage import data
 
-    drawing = Path(__file__).parent / "examples" / "drawn.png"
+    examples = Path(__file__).parent / "examples"
     photograph = data.astronaut()  # type: ignore[no-untyped-call]
     return [
         Subject("photograph", from_array(photograph, "astronaut"), "human"),
-        Subject("drawing", read_picture(drawing), "toon"),
+        Subject("drawing", read_picture(examples / "drawn.png"), "toon"),
+        Subject("avatar", read_picture(examples / "avatar.png"), "avatar"),
     ]
 
 
@@ -85,7 +87,7 @@ def make_sheet(
     networks: Networks | None = None,
     effort: Effort | None = None,
 ) -> Path:
-    """Edit both pictures and write ``sheet.png`` and the edited pictures into a folder; returns the sheet's path.
+    """Edit the pictures and write ``sheet.png`` and the edited pictures into a folder; returns the sheet's path.
 
     The first picture's style codes, before and after each edit, are also painted by the generators of all other domains.
     """

@@ -19,6 +19,7 @@ import torch
 from PIL import Image
 
 from crossrig import assets, checkpoint
+from crossrig.domains.style import StyleDistance
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import load_generator
@@ -188,6 +189,29 @@ def test_it_stops_when_the_child_shows_other_people(config: AdaptTraining, reade
     assert _events(config.outdir)[-1]["step"] == steps
 
 
+def test_the_style_is_that_of_the_result(config: AdaptTraining) -> None:
+    looks = replace(config, structure_weight=0.0, lr=1e-2, ema_kimg=0.05, batch=8, kimg=0.24, check_kimg=0.24)
+    child = load_generator(train(looks)).requires_grad_(False)
+    parent = load_generator(assets.require("generator-human")).requires_grad_(False)
+    z = torch.randn(64, 32, generator=torch.Generator().manual_seed(config.seed))
+    theirs, mine = (network.synthesise(network.affine(network.map(z))).clamp(-1, 1) for network in (parent, child))
+    heads = [np.asarray(Image.open(path)) for path in sorted((config.outdir / "aligned").rglob("*.png"))]
+    domain = torch.from_numpy(np.stack(heads)).permute(0, 3, 1, 2).float() / 127.5 - 1
+    distance = StyleDistance(domain, theirs)
+    assert abs(distance(mine) - 1) > 3e-4
+    assert read_log(config.outdir)[-1]["style"] == pytest.approx(distance(mine), abs=5e-5)
+
+
+def test_it_stops_when_the_style_comes_no_nearer(config: AdaptTraining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StyleDistance, "__call__", lambda self, child: next(distances))
+    distances = iter([0.9, 0.5, 0.6, 0.4, 0.45, 0.7, 0.4, 0.3])
+    train(replace(config, kimg=0.096, check_kimg=0.012, patience=3))
+    stopped = _events(config.outdir)[-1]
+    assert stopped["event"] == "stopped"
+    assert stopped["step"] == 84  # three that are no better than the fourth
+    assert [line["style"] for line in read_log(config.outdir) if "style" in line] == [0.9, 0.5, 0.6, 0.4, 0.45, 0.7, 0.4]
+
+
 def test_a_child_that_never_agreed_is_no_result(config: AdaptTraining, reader: Reconstruction) -> None:
     with pytest.raises(UserError, match="before the first measurement: hold more"):
         train(replace(config, least_expression=1.5), reader)
@@ -264,7 +288,7 @@ def test_settings_that_do_not_fit_the_parent(config: AdaptTraining, change: dict
 
 
 @pytest.mark.parametrize(
-    "change", [{"name": "../red"}, {"name": ""}, {"name": "toon"}, {"batch": 0}, {"discriminator_size": 40}, {"augment_most": 2.0}]
+    "change", [{"name": "../red"}, {"name": ""}, {"name": "toon"}, {"batch": 0}, {"discriminator_size": 40}, {"patience": -1}]
 )
 def test_settings_that_make_no_sense(config: AdaptTraining, change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must|shipped"):

@@ -39,6 +39,7 @@ EXAMPLES: Mapping[str, Example] = {
         _shipped("person", "person.jpg", "3D woman", _RENDERED),
         _shipped("man", "man.jpg", "3D man", _RENDERED),
         _shipped("toon", "toon.jpg", "Cartoon", _RENDERED),
+        _shipped("avatar", "avatar.png", "Avatar", "Johan Melin (CC BY 4.0)"),
     )
 }
 """Name -> example, in the order in which a person should see them."""

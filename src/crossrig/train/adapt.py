@@ -11,7 +11,7 @@ What is held still says which of the two wins where: mapping network and affine 
 of the synthesis network by name (`freeze`, FreezeG); the discriminator's feature network always, more of it if asked (FreezeD). The
 discriminator's pictures are augmented as often as it overfits (StyleGAN2-ADA, Karras 2020, section 3). A reconstruction network that is
 asked nothing during training reads both generators' pictures of the same codes from time to time; when they no longer agree the run
-ends, and the generator of the last agreement is its result.
+ends, and the generator of the last agreement is its result. It also ends when the style comes no nearer for long (domains/style.py).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from crossrig.domains.consistency import Consistency, structure_distance
 from crossrig.domains.finetune import hold_latent_space, hold_layers
 from crossrig.domains.generators import generator_file
 from crossrig.domains.repainting import Repainting
+from crossrig.domains.style import StyleDistance
 from crossrig.errors import UserError
 from crossrig.face3d.params import FaceParams
 from crossrig.gan.augment import AdaptiveProbability, Augmentation
@@ -51,11 +52,12 @@ from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
 from crossrig.train.generator import learning_rate_factor, mix_styles
 from crossrig.train.parallel import Processes
-from crossrig.train.run import Run
+from crossrig.train.run import Run, read_log
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up, critics
 
 _HELD = 64  # codes whose pictures are compared
+_COMPARED = 256  # pictures of the domain that the style is measured against
 _SHOWN = 16  # of them, in every sheet
 _FEW = 100  # faces; of fewer a child learns more the people than the style
 _TARGET_SIGN = 0.6  # of the logits of real pictures, above which the discriminator overfits (Karras 2020, section 3)
@@ -100,6 +102,7 @@ class AdaptTraining:
     check_kimg: float = setting(1.0, "images between two sheets with the measurement of consistency")
     least_yaw: float = setting(0.9, "stop when the child's yaw correlates less with the parent's; -1: never")
     least_expression: float = setting(0.5, "stop when the child's expression correlates less with the parent's; -1: never")
+    patience: int = setting(6, "stop when the style has come no nearer in so many measurements; 0: never")
     precision: Precision = setting("auto", "number format of the features; auto: the fastest on this machine (gan/precision.py)")
     seed: int = setting(0, "seed")
     checkpoint_seconds: float = setting(120.0, "time between checkpoints")
@@ -115,6 +118,8 @@ class AdaptTraining:
             raise ValueError(f"discriminator_size must be a multiple of 32, not {self.discriminator_size}")
         if self.freeze_discriminator < 0:
             raise ValueError(f"freeze_discriminator must not be negative, as {self.freeze_discriminator} is")
+        if self.patience < 0:
+            raise ValueError(f"patience must not be negative, as {self.patience} is")
         if self.repaint_weight < 0:
             raise ValueError(f"repaint_weight must not be negative, as {self.repaint_weight:g} is")
         if not 0.0 <= self.close_ups <= 1.0:
@@ -182,6 +187,7 @@ def train(
         truth = _pictures(parent, probes)  # (64,3,R,R)
         wanted = reader.predict(truth.clamp(-1, 1))
         least = Consistency(config.least_yaw, config.least_expression)
+        style = StyleDistance(faces.batch(torch.arange(min(len(faces), _COMPARED))), truth.clamp(-1, 1))
         images_seen = 0
         if (latest := run.latest()) is not None:
             images_seen = latest[0]
@@ -197,8 +203,9 @@ def train(
         while True:
             finished = images_seen >= total
             if images_seen and (finished or images_seen % check_every == 0):
-                agreed = processes.of_first(partial(_measured, config, images_seen, averaged.module, probes, truth, reader, wanted))
-                run.log(images_seen, **figures, yaw=agreed.yaw, expression=agreed.expression)
+                measure = partial(_measured, config, images_seen, averaged.module, probes, truth, reader, wanted, style)
+                agreed, near = processes.of_first(measure)
+                run.log(images_seen, **figures, yaw=agreed.yaw, expression=agreed.expression, style=near)
                 run.save(images_seen, _state(parts, adaptive))
                 if short := agreed.shortfall(least):
                     run.note(images_seen, "stopped", f"stopped at {images_seen} images: {short}.")
@@ -207,6 +214,10 @@ def train(
                     if repainting is not None:
                         save_encoder(config.encoder_result, seeing.module, {"generator": checkpoint.sha256(parent_file)})
                     save_generator(config.result, averaged.module, _facts(config, parent_file, images_seen, len(faces), agreed))
+                if not finished and processes.of_first(partial(_at_rest, config, images_seen)):
+                    text = f"stopped at {images_seen} images: the style has come no nearer in {config.patience} measurements."
+                    run.note(images_seen, "stopped", text)
+                    break
             if finished:
                 run.note(images_seen, "finished", f"finished after {images_seen} images.")
                 break
@@ -332,12 +343,20 @@ def _pictures(generator: Generator, probes: Tensor) -> Tensor:
 
 
 def _measured(
-    config: AdaptTraining, images: int, child: Generator, probes: Tensor, truth: Tensor, reader: Reconstruction, wanted: FaceParams
-) -> Consistency:
-    """How the child's pictures of the z's `probes` agree with the parent's, `truth` and their readings `wanted`; writes a sheet of both."""
+    config: AdaptTraining, images: int, child: Generator, probes: Tensor, truth: Tensor, reader: Reconstruction, wanted: FaceParams,
+    style: StyleDistance,
+) -> tuple[Consistency, float]:  # fmt: skip
+    """How the child's pictures of the z's `probes` agree with the parent's, `truth` and their readings `wanted`, and how far they are from
+    the domain; writes a sheet of both."""
     shown = _pictures(child, probes)
     save_grid(config.outdir / f"sheet-{images:07d}.png", torch.cat([truth[:_SHOWN], shown[:_SHOWN]]), columns=_SHOWN)
-    return Consistency.between(wanted, reader.predict(shown.clamp(-1, 1)))
+    return Consistency.between(wanted, reader.predict(shown.clamp(-1, 1))), style(shown.clamp(-1, 1))
+
+
+def _at_rest(config: AdaptTraining, images: int) -> bool:
+    """Whether the last `patience` measurements of the style, all up to `images` being logged, found it no nearer than before."""
+    found = [line["style"] for line in read_log(config.outdir) if "style" in line and line["step"] <= images]
+    return 0 < config.patience < len(found) and min(found[-config.patience :]) >= min(found[: -config.patience])
 
 
 def _state(parts: Mapping[str, Part], adaptive: AdaptiveProbability) -> dict[str, Tensor]:

@@ -5,7 +5,7 @@ import { $, make } from "./dom.js";
 import { showDomains } from "./protocol.js";
 
 /** @type {Record<string, string>} */
-const TITLES = { human: "Photograph", toon: "Cartoon", painting: "Painting", sketch: "Pencil drawing", statue: "Statue" };
+const TITLES = { human: "Photograph", toon: "Cartoon", painting: "Painting", sketch: "Pencil drawing", statue: "Statue", avatar: "Avatar" };
 /** @param {string} name of a domain, which may be a person's own */
 export const titleOf = (name) => TITLES[name] ?? name;
 
