@@ -24,6 +24,8 @@ ASSETS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "generator-toon": ("toon generator", "crossrig train child"),
         "generator-painting": ("generator of paintings", "crossrig train child"),
         "generator-sketch": ("generator of pencil drawings", "crossrig train child"),
+        "generator-statue": ("generator of statues", "crossrig train child"),
+        "generator-avatar": ("generator of avatars", "crossrig train child"),
         "reconstruction": ("picture -> face parameters", "crossrig train reconstruction"),
         "judge": ("second reconstruction network, for evaluation only", "crossrig train judge"),
         "encoder": ("picture -> W+ of the human generator", "crossrig train encoder"),

@@ -11,14 +11,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from crossrig import checkpoint
-from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import PACKED_SIZE
-from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
 from crossrig.inversion.encoder import encoder_for, load_encoder
@@ -123,35 +120,6 @@ def test_a_childs_people_are_found_by_the_parents_encoder_which_stays_as_it_is(t
     train(child)
     before, after = load_encoder(first).state_dict(), load_encoder(child.outdir / "encoder.safetensors").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before if name not in ("w_mean", "w_scale"))
-
-
-def test_pictures_are_painted_from_searched_codes(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = replace(_config(tmp_path, archive), encode=True)
-    parent = train(config)
-    generator = load_generator(parent)
-    searched = torch.randn(3, generator.style_space.w_count, generator.config.w_dim)
-    path = tmp_path / "searched.safetensors"
-    checkpoint.save(path, {"w_plus": searched}, {"kind": "searched"})
-    with pytest.raises(ValueError, match="searched goes with"):
-        replace(config, searched=path)
-    child = replace(config, outdir=tmp_path / "child", init=parent, encoder_init=config.outdir / "encoder.safetensors", hold_latent=True,
-                    shown=(archive,), searched=path, searched_share=1.0, torgb_swap=0.0, kimg=config.batch / 1000)  # fmt: skip
-    painted: list[Tensor] = []
-    synthesise = Generator.synthesise
-
-    def watched(self: Generator, s: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        painted.append(s.detach())
-        return synthesise(self, s, *args, **kwargs)
-
-    monkeypatch.setattr(Generator, "synthesise", watched)
-    shown: list[Tensor] = []
-    batch = PortraitSet.batch
-    monkeypatch.setattr(PortraitSet, "batch", lambda self, index: (shown.append(index), batch(self, index))[1])
-    train(child)
-    wanted = generator.affine(searched)  # (3,S)
-    chosen = torch.cdist(painted[0], wanted).argmin(1)
-    torch.testing.assert_close(painted[0], wanted[chosen], rtol=1e-4, atol=1e-4)
-    assert any(torch.equal(index, chosen) for index in shown)  # and everybody's own picture is what it is compared with
 
 
 def test_other_people_cannot_be_shown_to_the_encoder(tmp_path: Path, archive: Path) -> None:

@@ -35,7 +35,6 @@ RECIPES: Mapping[str, Recipe] = {
     ),
     "encoder": Recipe("crossrig.train.encoder", "EncoderTraining", "picture -> W+ of a generator"),
     "mapping": Recipe("crossrig.train.mapping", "MappingTraining", "a mapping network for the people whom an encoder sees"),
-    "search": Recipe("crossrig.train.search", "SearchTraining", "codes of portraits, searched for as an edit does, for children"),
     "attributes": Recipe("crossrig.train.attributes", "AttributesTraining", "T: style code -> face parameters"),
     "layers": Recipe("crossrig.train.layers", "LayersTraining", "which style layers belong to which attribute"),
     "manipulation": Recipe("crossrig.train.manipulation", "ManipulationTraining", "M: moves style codes as commanded"),

@@ -48,10 +48,8 @@ from crossrig.rig.reconstruction import Reconstruction
 from crossrig.rig.units import Units
 from crossrig.rig.weights import load_reconstruction
 from crossrig.sheets import save_grid
-from crossrig.train.codes import seen_people
 from crossrig.train.parallel import Processes
 from crossrig.train.run import Run
-from crossrig.train.search import load_searched
 from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up, critics, eyes_and_mouth
 from crossrig.train.warm_start import warm_mapping
@@ -93,8 +91,6 @@ class GeneratorTraining:
     encode: bool = setting(False, "train an encoder along, and paint most portraits from what it sees in them")
     encoder_init: Path | None = setting(None, "encoder of a generator with the same W to begin with")
     shown: tuple[Path, ...] = setting((), "with --encode: archives of the people of --data as the encoder knows them, in the same order")
-    searched: Path | None = setting(None, "with --shown: codes that `train search` found for the first of those people")
-    searched_share: float = setting(0.4, "with --searched: share of the pictures that are painted from these codes")
     encoder_lr: float = setting(4e-4, "learning rate of the encoder")
     known_share: float = setting(0.25, "with --encode: share of the portraits that are painted from their code all the same")
     agreement_weight: float = setting(0.3, "with --encode: weight of the distance between mapped and encoded w, in standard deviations")
@@ -129,8 +125,6 @@ class GeneratorTraining:
             raise ValueError(f"paint_size must be one of {', '.join(map(str, sizes))}, not {self.paint_size}")
         if (self.hold_affine or self.freeze) and self.init is None:
             raise ValueError("hold_affine and freeze need a generator to begin with: init")
-        if self.searched is not None and not (self.shown and self.encode):
-            raise ValueError("searched codes are of people whom an encoder was shown: searched goes with encode and shown")
 
 
 def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3) -> Tensor:
@@ -222,6 +216,12 @@ def _start_encoder(config: GeneratorTraining, generator: Generator) -> Encoder:
     return encoder
 
 
+@torch.no_grad()
+def _seen(encoder: Encoder, shown: PortraitSet, batch: int = 64) -> Tensor:
+    """The w (N,W) that a frozen encoder finds in every portrait: found once, not at every step."""
+    return torch.cat([encoder.common_w(shown.batch(index)[0]) for index in torch.split(torch.arange(len(shown)), batch)])
+
+
 def _start(config: GeneratorTraining) -> tuple[Generator, StyleSpace | None]:
     """The generator to train, and the style space that it grew from."""
     settings = GeneratorConfig(
@@ -286,8 +286,7 @@ def train(config: GeneratorTraining) -> Path:
         seeing = WeightAverage(encoder, half_life=1000.0 * config.ema_kimg) if encoder is not None else None
         if encoder is not None and seeing is not None:
             parts |= {"encoder": encoder, "encoder_average": seeing.module}
-        found = seen_people(encoder.common_w, shown) if encoder is not None and not moving else None  # (N,W)
-        searched = load_searched(config.searched, generator) if config.searched is not None else None  # (n,L,W), n <= N
+        found = _seen(encoder, shown) if encoder is not None and not moving else None
         held_z = torch.cat([z_from_code(portraits.codes[:_HELD], rotation), torch.randn(_HELD, z_dim)])
         places = eyes_and_mouth(portraits.labels, FaceModel.load()) if config.on_eyes_and_mouth else None  # (N,3,2)
         images = 0
@@ -309,10 +308,6 @@ def train(config: GeneratorTraining) -> Path:
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * learning_rate_factor(images, total)
             index = torch.randint(len(portraits), (batch,))
-            by_search = torch.zeros(batch, dtype=torch.bool)
-            if searched is not None:
-                by_search = torch.rand(batch) < config.searched_share
-                index = torch.where(by_search, index % len(searched), index)
             own = processes.share(index)  # (b,), b = B / processes
             real = portraits.batch(own)[0]  # (b,3,R,R)
 
@@ -325,8 +320,6 @@ def train(config: GeneratorTraining) -> Path:
                 else:
                     encoded = found[index]
                 w = torch.where(torch.rand(batch, 1) < config.known_share, mapped, encoded)
-            if searched is not None:
-                w = torch.where(by_search[:, None, None], searched[index % len(searched)], generator.broadcast(w))  # (B,L,W)
             s = processes.share(swap_torgb(generator.style_space, generator.affine(w), config.torgb_swap))  # (b,S)
             adversarial = images >= 1000 * config.supervised_kimg
             if config.paint_size is not None and not adversarial:
