@@ -15,6 +15,7 @@ from crossrig.data.clothes import GARMENTS
 from crossrig.data.hair import CUTS
 from crossrig.data.lights import Lamp, Lighting
 from crossrig.data.people import Person, sample_person
+from crossrig.data.puppet import Face, anchors, landmarks
 from crossrig.data.synth import make_example
 from crossrig.face3d.blocks import EXPRESSION_UNITS
 
@@ -133,7 +134,7 @@ def test_a_mouth_opens_where_the_mouth_is(someone: Person) -> None:
 
 def test_smile_and_frown_bend_the_mouth_opposite_ways(someone: Person) -> None:
     def lift(person: Person) -> float:
-        return avatars._Face(person).lips()[2]
+        return Face(person).lips().lift
 
     assert lift(making(someone, mouthSmile=0.6)) > 10
     assert lift(making(someone, mouthFrown=0.6)) < -4
@@ -150,8 +151,8 @@ def test_lids_close_and_brows_rise(someone: Person) -> None:
     wink = half.blocks["expression"].copy()
     wink[EXPRESSION_UNITS.index("eyeBlinkLeft")] = 1.0
     assert 0.3 < whites(changed(half, expression=wink)) / whites(someone) < 0.7
-    raised = avatars._Face(making(someone, browOuterUp=0.9, browInnerUp=0.9)).bend(avatars._anchors()[17:27])
-    assert (raised[:, 1] < avatars._Face(someone).bend(avatars._anchors()[17:27])[:, 1] - 5).all()
+    raised = Face(making(someone, browOuterUp=0.9, browInnerUp=0.9)).bend(anchors()[17:27])
+    assert (raised[:, 1] < Face(someone).bend(anchors()[17:27])[:, 1] - 5).all()
 
 
 def test_gaze_moves_the_irises(someone: Person) -> None:
@@ -166,7 +167,7 @@ def test_gaze_moves_the_irises(someone: Person) -> None:
 
 
 def test_a_wider_jaw_is_drawn_wider(someone: Person) -> None:
-    model = avatars._landmarks()
+    model = landmarks()
     across = model.shape[:, 12, 0] - model.shape[:, 4, 0]  # (80,): how each component widens the jaw
     wide = 3.0 * across / np.linalg.norm(across)
 
