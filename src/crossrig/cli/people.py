@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossrig.cli.parser import add, add_common, check_device, make_folder
+from crossrig.data.style_names import STYLES
 from crossrig.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def synth_command(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="stream of people (default: 0)")
     parser.add_argument("--first", type=int, default=0, metavar="N", help="number of the first portrait of the stream (default: 0)")
     parser.add_argument("--outdir", type=Path, required=True, help="folder for the archive")
-    styles = ("photo", "toon", "statue", "painting", "sketch", "avatar")
-    parser.add_argument("--style", choices=styles, default="photo", help="how they are drawn (default: photo)")
+    parser.add_argument("--style", choices=STYLES, default="photo", help="how they are drawn (default: photo)")
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")

@@ -17,7 +17,8 @@ from typing import cast
 import numpy as np
 
 from crossrig.data.people import CODE_SIZE
-from crossrig.data.synth import STYLES, Example, Style, archive_name, write_archive
+from crossrig.data.style_names import STYLES, Style
+from crossrig.data.synth import Example, archive_name, write_archive
 from crossrig.errors import UserError
 from crossrig.face3d.blocks import PACKED_SIZE
 

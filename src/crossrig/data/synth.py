@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -30,15 +30,13 @@ from crossrig.data.avatars import render_avatar
 from crossrig.data.filters import filtered
 from crossrig.data.people import CODE_SIZE, Person, person, sample_code
 from crossrig.data.portraits import render_portrait
+from crossrig.data.style_names import STYLES, Style
 from crossrig.errors import UserError
 from crossrig.face3d.blocks import BLOCKS
 from crossrig.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from crossrig.data.wardrobe import Wardrobe
-
-Style = Literal["photo", "toon", "statue", "painting", "sketch", "avatar"]
-STYLES: Final[tuple[Style, ...]] = get_args(Style)
 
 _CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
 _WORTH_A_WORKER: Final = 16  # portraits; for fewer, no further process is started

@@ -34,7 +34,7 @@ from torch import Tensor
 from crossrig import assets, checkpoint
 from crossrig.data.align import to_tensor
 from crossrig.data.images import open_images
-from crossrig.data.synth import STYLES, Style
+from crossrig.data.style_names import STYLES, Style
 from crossrig.domains.blend import check_fit
 from crossrig.domains.consistency import correlation
 from crossrig.domains.generators import generator_file

@@ -31,7 +31,7 @@ from crossrig.data.detect import Face, dlib_faces, faces_of, network_faces
 from crossrig.data.detector import DetectorNet, load_detector
 from crossrig.data.framings import framing_of, framing_of_folder
 from crossrig.data.images import open_images
-from crossrig.data.synth import STYLES
+from crossrig.data.style_names import STYLES
 from crossrig.evaluation.portraits import unseen_set
 from crossrig.face3d.params import FaceParams
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from crossrig.data.portrait_set import PortraitSet, load_portraits
-from crossrig.data.synth import Style, synthesise
+from crossrig.data.style_names import Style
+from crossrig.data.synth import synthesise
 from crossrig.features import PerceptualDistance
 from crossrig.gan.generator import Generator
 from crossrig.inversion.encoder import Encoder, w_samples

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from crossrig.data.people import Person, person, sample_code
-from crossrig.data.synth import Style, draw
+from crossrig.data.style_names import Style
+from crossrig.data.synth import draw
 from crossrig.evaluation.edits import KEEPS_IDENTITY, MOVES_POINTS, RENDERED, Figures, mean_leak, outcome, outcome_figures
 from crossrig.evaluation.instruments import SHOWN, Instruments, Subjects, look_at
 from crossrig.face3d.params import ATTRIBUTES
