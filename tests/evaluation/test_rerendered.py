@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from crossrig.data.people import Person, person, sample_code
+from crossrig.data.style_names import Style
+from crossrig.data.synth import draw
 from crossrig.evaluation import rerendered
 from crossrig.evaluation.instruments import SHOWN, Instruments
 from crossrig.evaluation.rerendered import rerendered_figures, with_attribute_of
@@ -55,6 +57,9 @@ def test_only_the_attribute_is_taken_over(attribute: str) -> None:
         source = other if name in ATTRIBUTES[attribute] else one
         np.testing.assert_array_equal(mixed.blocks[name], source.blocks[name])
     assert mixed.lighting is (other if attribute == "illumination" else one).lighting
+    skin_of = other if attribute == "albedo" else one
+    assert (mixed.traits.skin, mixed.traits.darkness) == (skin_of.traits.skin, skin_of.traits.darkness)
+    assert mixed.traits.age == one.traits.age
     assert mixed.hair is one.hair
     assert mixed.detail_seed == one.detail_seed
 
@@ -80,3 +85,12 @@ def test_real_pictures_are_drawn_and_looked_at(tools: Instruments) -> None:
     figures = rerendered_figures(tools, 8, SEED, draws=20)
     assert all(np.isfinite(statistic.value) for statistic in figures.values())
     assert figures["outside_change.pose.rendered"].value > figures["outside_change.expression.rendered"].value > 0
+
+
+@pytest.mark.parametrize("style", ["toon", "statue", "avatar"])
+def test_another_skin_shows_in_every_style(style: Style) -> None:
+    people = [person(*sample_code(SEED, index)) for index in range(6)]
+    light, dark = (pick(people, key=lambda someone: someone.traits.darkness) for pick in (min, max))
+    changed = with_attribute_of(light, dark, "albedo")
+    assert draw(changed, 64, style).astype(int).mean() < draw(light, 64, style).astype(int).mean() - 3
+    assert np.array_equal(draw(with_attribute_of(light, light, "albedo"), 64, style), draw(light, 64, style))

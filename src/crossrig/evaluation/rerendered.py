@@ -24,8 +24,12 @@ from crossrig.metrics.bootstrap import Resampling
 
 def with_attribute_of(someone: Person, other: Person, attribute: str) -> Person:
     """The same person with the attribute of another; hair, eyes, clothes and whatever else no parameter says stay."""
-    blocks = {**someone.blocks, **{name: other.blocks[name] for name in ATTRIBUTES[attribute]}}
-    return replace(someone, blocks=blocks, lighting=other.lighting if attribute == "illumination" else someone.lighting)
+    changed = replace(someone, blocks={**someone.blocks, **{name: other.blocks[name] for name in ATTRIBUTES[attribute]}})
+    if attribute == "illumination":
+        return replace(changed, lighting=other.lighting)
+    if attribute == "albedo":  # drawn styles take the skin from the traits
+        return replace(changed, traits=replace(someone.traits, skin=other.traits.skin, darkness=other.traits.darkness))
+    return changed
 
 
 def rerendered_figures(
