@@ -102,7 +102,7 @@ def main() -> int:
     try:
         config = AdaptTraining(
             outdir=options.outdir, images=options.images, name="ablation", aligned=True, freeze=("b4", "b8"), kimg=options.kimg,
-            least_yaw=-1.0, least_expression=-1.0,
+            least_yaw=-1.0, least_expression=-1.0, patience=0,
         )  # fmt: skip
         request = DomainRequest("", pictures=tuple(options.pictures), judge=options.judge, samples=options.samples)
         figures = {name: measured(child, request) for name, child in train_variants(options.only, config).items()}

@@ -23,8 +23,8 @@ SEED = 880_000_029
 
 
 def written(someone: Person, _size: int, style: str = "photo") -> np.ndarray:
-    """A picture whose first pixels are the bytes of its label."""
-    picture = np.full(SHOWN * SHOWN * 3, 128, np.uint8)
+    """A picture whose first pixels are the bytes of its label; the last says whether it is a photograph."""
+    picture = np.full(SHOWN * SHOWN * 3, 128 if style == "photo" else 255, np.uint8)
     label = someone.params().pack()[0].numpy().view(np.uint8)
     picture[: len(label)] = label
     return picture.reshape(SHOWN, SHOWN, 3)
@@ -40,6 +40,14 @@ class Reads:
         numbers = ((images + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).reshape(len(images), -1)
         params = FaceParams.unpack(numbers[:, : 4 * PACKED_SIZE].contiguous().view(torch.float32).clone())
         return params.replace(expression=params.expression + self.confusion * params.rotation[:, 1:2])
+
+
+class ReadsPhotographs(Reads):
+    """Sees the same person in every drawing."""
+
+    def predict(self, images: torch.Tensor) -> FaceParams:
+        photographs = (images[:, 0, -1, -1] < 0.5).float()
+        return FaceParams.unpack(super().predict(images).pack() * photographs[:, None])
 
 
 @pytest.fixture
@@ -72,6 +80,15 @@ def test_a_judge_without_error_sees_no_leak(reading: Callable[[float], Instrumen
         assert figures[f"leak.{attribute}.rendered"].value == pytest.approx(0.0, abs=1e-4)
     assert figures["leak.mean.rendered"].value == pytest.approx(0.0, abs=1e-4)
     assert told[-1] == (48, 48)
+
+
+def test_commands_of_drawn_people_are_read_from_photographs(reading: Callable[[float], Instruments]) -> None:
+    tools = replace(reading(0.0), reader=cast(Reconstruction, ReadsPhotographs()))
+    told: list[tuple[int, int]] = []
+    figures = rerendered_figures(tools, 8, SEED, draws=20, progress=lambda *step: told.append(step), style="toon")
+    for attribute in ATTRIBUTES:
+        assert figures[f"obedience.{attribute}.rendered"].value == pytest.approx(1.0, abs=1e-4)
+    assert told[-1] == (56, 56)
 
 
 def test_what_a_judge_confuses_is_its_leak(reading: Callable[[float], Instruments]) -> None:

@@ -41,8 +41,8 @@ const STYLES = {
   miniavs: { framing: [0.48, 0.65, 0.34], options: { ...DYED, skinColor: SKIN } },
   notionists: { framing: [0.5, 0.48, 0.21], options: {} },
   "open-peeps": { framing: [0.52, 0.6, 0.35], options: { skinColor: SKIN } },
-  "toon-head": { framing: [0.5, 0.547, 0.39], options: { ...DYED, skinColor: SKIN } },
   personas: { framing: [0.5, 0.52, 0.3], options: { ...DYED, skinColor: SKIN } },
+  "toon-head": { framing: [0.5, 0.547, 0.39], options: { ...DYED, skinColor: SKIN } },
 };
 
 function fail(sentence) {

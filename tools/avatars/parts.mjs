@@ -57,23 +57,18 @@ function shapes(node, inherited = {}) {
   return children.filter((each) => each.name !== "mask").flatMap((child) => shapes(child, { ...now, masks }));
 }
 
-/** A drawing says fill and outline in two shapes where it must; they are one to us. */
-function joined(list) {
-  return list.reduce((kept, shape) => {
-    const before = kept.at(-1);
-    if (shape.stroke && !shape.fill && before) before.stroke = true;
-    else kept.push(shape);
-    return kept;
-  }, []);
+const target = process.argv[2];
+if (!target) {
+  console.error("parts.mjs: name the file to write, for example ../../src/crossrig/assets/toon_head.json");
+  process.exit(2);
 }
-
 const parts = {};
 for (const [group, drawn] of Object.entries(components)) {
   for (const [name, draw] of Object.entries(drawn)) {
-    parts[`${group}.${name}`] = joined(shapes(parseSync(`<svg>${draw({}, PAINTS)}</svg>`)));
+    parts[`${group}.${name}`] = shapes(parseSync(`<svg>${draw({}, PAINTS)}</svg>`));
   }
 }
 const { title, creator, source, license } = drawings.meta;
 const credit = `Parts of "${title}" by ${creator} (${source}), ${license.name} (${license.url}), as curves.`;
-fs.writeFileSync(process.argv[2], `${JSON.stringify({ credit, parts })}\n`);
-console.log(`${process.argv[2]}: ${Object.keys(parts).length} parts`);
+fs.writeFileSync(target, `${JSON.stringify({ credit, parts })}\n`);
+console.log(`${target}: ${Object.keys(parts).length} parts`);

@@ -89,6 +89,8 @@ class DomainRequest:
 def evaluate_domain(request: DomainRequest, progress: Progress | None = None) -> tuple[Figures, list[str]]:
     """The figures, `{domain}.{name}`, and sentences about the run. Raises UserError naming what is missing or does not fit."""
     tell = progress or (lambda what, step, steps: None)
+    if request.exact and request.domain not in DRAWN:
+        raise UserError(f"People cannot be drawn anew as {request.domain}: leave out --exact.")
     sizes = Sizes.of(request.samples, 0)
     child_file, parent_file = generator_file(request.domain), generator_file(request.parent)
     child, parent = (load_generator(path).eval().requires_grad_(False) for path in (child_file, parent_file))
@@ -161,9 +163,7 @@ def obedience_figures(
 
 
 def exact_figures(instruments: Instruments, request: DomainRequest, progress: Progress) -> Figures:
-    """`exact.obedience.*` and `exact.leak.*` of people drawn anew. Raises UserError for a domain that cannot be rendered."""
-    if request.domain not in DRAWN:
-        raise UserError(f"People cannot be drawn anew as {request.domain}: leave out --exact.")
+    """`exact.obedience.*` and `exact.leak.*` of people drawn anew, of a domain in DRAWN."""
     tell = partial(progress, "drawn anew")
     found = rerendered_figures(instruments, request.exact, DOMAIN_PICTURES_SEED, progress=tell, style=DRAWN[request.domain])
     names = [f"{figure}.{attribute}" for figure in ("obedience", "leak") for attribute in ATTRIBUTES]

@@ -57,8 +57,8 @@ from crossrig.train.state import Part, collect, restore
 from crossrig.train.views import close_up, critics
 
 _HELD = 64  # codes whose pictures are compared
-_COMPARED = 256  # pictures of the domain that the style is measured against
 _SHOWN = 16  # of them, in every sheet
+_COMPARED = 256  # pictures of the domain that the style is measured against
 _FEW = 100  # faces; of fewer a child learns more the people than the style
 _TARGET_SIGN = 0.6  # of the logits of real pictures, above which the discriminator overfits (Karras 2020, section 3)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
