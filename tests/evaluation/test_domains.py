@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,17 +12,19 @@ import pytest
 import torch
 from PIL import Image
 
-from crossrig import assets
+from crossrig import assets, checkpoint
 from crossrig.data.synth import synthesise
 from crossrig.errors import UserError
 from crossrig.evaluate import unseen_styles
 from crossrig.evaluation import domains
-from crossrig.evaluation.domains import DomainRequest, consistency_figures, difference, domain_pictures, evaluate_domain, moved_figures
+from crossrig.evaluation.domains import DomainRequest, agreement_figures, difference, domain_pictures, evaluate_domain, moved_figures
 from crossrig.evaluation.edits import RENDERED
 from crossrig.evaluation.instruments import Instruments
 from crossrig.face3d.params import ATTRIBUTES, FaceParams
 from crossrig.gan.generator import Generator
+from crossrig.gan.weights import load_generator
 from crossrig.metrics.bootstrap import Statistic
+from crossrig.rig.weights import load_reconstruction, load_rig, save_rig
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,17 @@ def test_a_child_is_measured_beside_its_parent(tiny_assets: Path, archive: Path,
     figures, _ = evaluate_domain(DomainRequest("toon", "human", (archive,), samples=12))
     assert {"toon.style_frechet", "toon.diversity_share", "toon.leak.pose", "toon.obedience.albedo"} <= figures.keys()
     assert figures["toon.consistency.expression"] < 0.999
+
+
+def test_t_is_held_against_what_the_judge_sees_in_the_child(tiny_assets: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    child, rig = load_generator(tiny_assets / "generator-toon.safetensors"), load_rig(tiny_assets / "manipulation.safetensors")
+    styles = unseen_styles(child, 12, domains.DOMAIN_CODES_SEED).detach()
+    seen = load_reconstruction(tiny_assets / "judge.safetensors").predict(child.synthesise(styles).detach().clamp(-1, 1))
+    wanted = agreement_figures("reading", rig.predictor.predict(styles), seen)
+    figures, _ = evaluate_domain(DomainRequest("toon", "human", (archive,), samples=12))
+    for name, value in wanted.items():
+        assert figures[f"toon.{name}"] == pytest.approx(value, abs=1e-3)
 
 
 def test_a_domain_that_cannot_be_rendered_needs_pictures(tiny_assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +92,7 @@ def test_pictures_come_from_folders_and_archives_without_labels(tmp_path: Path) 
 
 def test_consistency_is_about_what_varies(people: FaceParams) -> None:
     shifted = people.replace(rotation=2 * people.rotation + 0.3, expression=people.expression.roll(1, 0))
-    figures = consistency_figures(people, shifted)
+    figures = agreement_figures("consistency", people, shifted)
     assert figures["consistency.yaw"] == pytest.approx(1.0, abs=1e-6)
     assert abs(figures["consistency.expression"]) < 0.5
 
@@ -136,3 +150,27 @@ def test_an_inversion_that_is_the_picture_itself_has_no_distance(
     pictures = tiny_generator.synthesise(styles)
     figures = domains.inverted_figures({"parent": tools, "child": tools}, None, pictures, lambda *all: None)  # type: ignore[dict-item, arg-type]
     assert figures == {"inverted.l2": pytest.approx(0.0, abs=1e-6), "inverted.leak.pose": 0.5}
+
+
+def test_a_rig_of_its_own_moves_the_child_and_not_the_parent(
+    tiny_assets: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    shipped = load_rig(tiny_assets / "manipulation.safetensors")
+    still = {name: value if "mean" in name or "scale" in name else torch.zeros_like(value) for name, value in shipped.state_dict().items()}
+    shipped.load_state_dict(still)
+    shipped.generator = checkpoint.sha256(tiny_assets / "generator-toon.safetensors")
+    save_rig(tmp_path / "own.safetensors", shipped, {})
+    figures, notes = evaluate_domain(DomainRequest("toon", "human", (archive,), rig=tmp_path / "own.safetensors", samples=12))
+    assert all(figures[f"toon.leak.{attribute}"] == pytest.approx(0.0, abs=1e-5) for attribute in ATTRIBUTES)
+    assert "own.safetensors" in notes[1]
+    assert any(math.isfinite(value) for name, value in figures.items() if "share_of_human" in name)  # the parent's own M still moves it
+
+
+def test_a_rig_of_another_generator_is_refused(tiny_assets: Path, archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(assets.FOLDER_VARIABLE, str(tiny_assets))
+    other = load_rig(tiny_assets / "manipulation.safetensors")
+    other.generator = "0" * 64
+    save_rig(tmp_path / "other.safetensors", other, {})
+    with pytest.raises(UserError, match="trained for another generator than toon and human"):
+        evaluate_domain(DomainRequest("toon", "human", (archive,), rig=tmp_path / "other.safetensors", samples=12))

@@ -120,6 +120,8 @@ def eval_domains_command(parts: Any) -> None:
         help="folders or archives of heads of its domain, cut out; those of shipped domains are rendered where none are given",
     )  # fmt: skip
     parser.add_argument("--judge", type=Path, default=None, metavar="FILE", help="a judge that saw the domain (default: the shipped)")
+    text = "another rig for the child, trained on it or on its parent (default: the shipped, which the parent has in any case)"
+    parser.add_argument("--rig", type=Path, default=None, metavar="FILE", help=text)
     parser.add_argument("--samples", type=int, default=512, metavar="N", help="unseen codes, and as many pictures (default: 512)")
     text = "people drawn anew in the style with one attribute of somebody else: what an edit without fault scores (default: 0)"
     parser.add_argument("--exact", type=int, default=0, metavar="N", help=text)
@@ -139,7 +141,7 @@ def _eval_domains(options: argparse.Namespace) -> None:
         if 0 < count < 8:
             raise UserError(f"An evaluation needs 8 or more pictures (--{name}), or none.")
     request = DomainRequest(
-        options.domain, options.parent, tuple(options.pictures), options.judge, samples, exact, inverted, options.workers
+        options.domain, options.parent, tuple(options.pictures), options.judge, options.rig, samples, exact, inverted, options.workers
     )
     keep_freed_memory()
     figures, notes = evaluate_domain(request, None if options.json else show_progress)

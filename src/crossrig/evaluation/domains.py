@@ -1,6 +1,7 @@
 """How well a child generator carries its parent's rig into its domain: `crossrig eval domains`.
 
 *consistency*  the same codes (DOMAIN_CODES_SEED) painted by child and parent: correlation, over codes, of what the judges read in both
+*reading*      the codes as T reads them, beside what the judge reads in the child's pictures: correlation, as above
 *obedience*    the rig's edits of these codes, in child and parent, by the judges: as `evaluation.edits`, for M alone; and the child's
                share of the parent's obedience. The commands are the same in both, from what is read in the parent's pictures
 *leak*         as there: how much the other attributes moved, in population spreads, per spread commanded
@@ -72,7 +73,8 @@ class DomainRequest:
     """domain: name or file of the child. parent: name or file. pictures: folders or archives of heads of its domain, cut out;
     none for those that can be rendered.
 
-    judge: a reconstruction network that learned from the domain, for evaluation only; None: the shipped one. samples: codes, and as many
+    judge: a reconstruction network that learned from the domain, for evaluation only; None: the shipped one. rig: another T and M for the
+    child, trained on it or on its parent; None: the shipped ones, which the parent has in any case. samples: codes, and as many
     pictures. exact: people drawn anew, of a domain that can be rendered. inverted: pictures of the domain that are inverted and edited.
     """
 
@@ -80,6 +82,7 @@ class DomainRequest:
     parent: str = "human"
     pictures: tuple[Path, ...] = ()
     judge: Path | None = None
+    rig: Path | None = None
     samples: int = 512
     exact: int = 0
     inverted: int = 0
@@ -95,7 +98,7 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
     child_file, parent_file = generator_file(request.domain), generator_file(request.parent)
     child, parent = (load_generator(path).eval().requires_grad_(False) for path in (child_file, parent_file))
     check_fit(parent, child)
-    rig = load_rig(assets.require("manipulation"), checkpoint.sha256(parent_file))
+    rigs = _rigs(request, child_file, parent_file)
     reader = load_reconstruction(assets.require("reconstruction"))
     judges = {"parent": load_reconstruction(assets.require("judge"))}
     judges["child"] = load_reconstruction(request.judge) if request.judge else judges["parent"]
@@ -107,17 +110,32 @@ def evaluate_domain(request: DomainRequest, progress: Progress | None = None) ->
     styles = {name: unseen_styles(generator, request.samples, DOMAIN_CODES_SEED) for name, generator in generators.items()}
     instruments = {name: Instruments.of(generator, reader, judges[name], model) for name, generator in generators.items()}
     seen = {name: look(tools, styles[name], identity=False) for name, tools in instruments.items()}
-    figures = consistency_figures(seen["parent"].params, seen["child"].params)
-    figures |= obedience_figures(instruments, rig, styles, sizes, tell)
+    figures = agreement_figures("consistency", seen["parent"].params, seen["child"].params)
+    figures |= agreement_figures("reading", rigs["child"].predictor.predict(styles["child"]), seen["child"].params)
+    figures |= obedience_figures(instruments, rigs, styles, sizes, tell)
     if request.exact:
         figures |= exact_figures(instruments["child"], request, tell)
     if request.inverted:
-        figures |= inverted_figures(instruments, rig, pictures[: request.inverted], tell)
+        figures |= inverted_figures(instruments, rigs, pictures[: request.inverted], tell)
     figures |= style_figures(instruments["child"], seen["child"], seen["parent"], pictures) | moved_figures(parent, child)
     name = Path(request.domain).name.removesuffix(".safetensors").removeprefix("generator-")
     judged = f"judge of the child: {request.judge}" if request.judge else "judge: the shipped one, which saw photographic people only"
     notes = [f"{request.samples} codes, {len(pictures)} pictures of the domain; {judged}."]
+    if request.rig:
+        notes.append(f"T and M of the child: {request.rig}.")
     return {f"{name}.{key}": round(value, 5) for key, value in figures.items()}, notes
+
+
+def _rigs(request: DomainRequest, child: Path, parent: Path) -> dict[str, Rig]:
+    """The rigs of "parent" and "child", files of generators; UserError where they were trained for others."""
+    owner = checkpoint.sha256(parent)
+    shipped = load_rig(assets.require("manipulation"), owner)
+    if request.rig is None:
+        return {"parent": shipped, "child": shipped}
+    own = load_rig(request.rig)
+    if own.generator not in (checkpoint.sha256(child), owner):
+        raise UserError(f"{request.rig} was trained for another generator than {request.domain} and {request.parent}.")
+    return {"parent": shipped, "child": own}
 
 
 def domain_pictures(request: DomainRequest, resolution: int) -> Tensor:
@@ -136,23 +154,23 @@ def domain_pictures(request: DomainRequest, resolution: int) -> Tensor:
     return found
 
 
-def consistency_figures(parent: FaceParams, child: FaceParams) -> Figures:
-    """Correlation of readings (N each) of the same codes: about their means, the values of a block in one sum."""
-    angles = {name: (parent.rotation[:, [i]], child.rotation[:, [i]]) for i, name in enumerate(ANGLES)}
-    blocks = {name: (getattr(parent, name), getattr(child, name)) for name in ("expression", "illumination", "shape", "albedo")}
-    return {f"consistency.{name}": correlation(*pair) for name, pair in (angles | blocks).items()}
+def agreement_figures(name: str, first: FaceParams, second: FaceParams) -> Figures:
+    """`{name}.*`: correlation of two readings (N each) of the same codes, about their means, the values of a block in one sum."""
+    angles = {angle: (first.rotation[:, [i]], second.rotation[:, [i]]) for i, angle in enumerate(ANGLES)}
+    blocks = {block: (getattr(first, block), getattr(second, block)) for block in ("expression", "illumination", "shape", "albedo")}
+    return {f"{name}.{part}": correlation(*pair) for part, pair in (angles | blocks).items()}
 
 
 def obedience_figures(
-    instruments: Mapping[str, Instruments], rig: Rig, styles: Mapping[str, Tensor], sizes: Sizes, progress: Progress
+    instruments: Mapping[str, Instruments], rigs: Mapping[str, Rig], styles: Mapping[str, Tensor], sizes: Sizes, progress: Progress
 ) -> Figures:
-    """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments` and
+    """Obedience and leak of M in the child, and the child's share of the parent's obedience; `instruments`, `rigs` and
     `styles` (N,S) of "parent" and "child"."""
     found: dict[str, dict[str, Statistic]] = {}
     subjects = {name: Subjects.of(tools, styles[name]) for name, tools in instruments.items()}
     for name, tools in instruments.items():
         asked = replace(subjects[name], own=subjects["parent"].own)  # the same commands for both: the reader knows no drawings
-        found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rig)}, asked, sizes, "", progress).figures
+        found[name] = evaluate_subjects(tools, {_METHOD: rig_editor(rigs[name])}, asked, sizes, "", progress).figures
     figures: Figures = {}
     for attribute in ATTRIBUTES:
         mine, theirs = (found[name][f"obedience.{attribute}.{_METHOD}"].value for name in ("child", "parent"))
@@ -170,14 +188,16 @@ def exact_figures(instruments: Instruments, request: DomainRequest, progress: Pr
     return {f"exact.{name}": found[f"{name}.{RENDERED}"].value for name in names}
 
 
-def inverted_figures(instruments: Mapping[str, Instruments], rig: Rig, pictures: Tensor, progress: Progress) -> Figures:
+def inverted_figures(
+    instruments: Mapping[str, Instruments], rigs: Mapping[str, Rig], pictures: Tensor, progress: Progress
+) -> Figures:
     """`inverted.l2`, and the figures of `obedience_figures` for the codes that are found for pictures (N,3,R,R) of the domain."""
     child = instruments["child"].generator
     way = optimised(child, load_encoder(assets.require("encoder")), PerceptualDistance())
     styles = inverted_styles(pictures, way, partial(progress, "inverted"))
     with torch.no_grad():
         apart = [(child.synthesise(s[None]) - picture).square().mean() for s, picture in zip(styles, pictures, strict=True)]
-    found = obedience_figures(instruments, rig, dict.fromkeys(instruments, styles), Sizes.of(len(pictures), 0), progress)
+    found = obedience_figures(instruments, rigs, dict.fromkeys(instruments, styles), Sizes.of(len(pictures), 0), progress)
     return {"inverted.l2": float(torch.stack(apart).mean())} | {f"inverted.{name}": value for name, value in found.items()}
 
 
