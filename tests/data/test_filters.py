@@ -62,6 +62,19 @@ def test_a_sketch_is_grey_on_paper_with_dark_lines_at_the_edges() -> None:
     assert drawn[26:31, 22:27].mean() < drawn[40:48, 26:38].mean()
 
 
+def test_a_sketch_shows_skin_and_light() -> None:
+    def cheek(image: np.ndarray) -> float:
+        return float(filtered(image, "sketch", 2, 64)[36:50, 24:40].mean())
+
+    scene, skin = _scene(), np.s_[10:54, 10:54]
+    darker, turned = scene.copy(), scene.copy()
+    darker[skin] = (scene[skin] * 0.5).astype(np.uint8)
+    assert cheek(darker) < cheek(scene) - 25
+    turned[:, :32] = (scene[:, :32] * 0.6).astype(np.uint8)  # light from the right
+    left, right = (filtered(turned, "sketch", 2, 64)[36:50, columns].mean() for columns in (np.s_[16:28], np.s_[36:48]))
+    assert left < right - 20
+
+
 @pytest.mark.parametrize("style", sorted(FILTERS))
 def test_synth_filters_a_rendering_of_twice_the_size(style: synth.Style, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, str]] = []
