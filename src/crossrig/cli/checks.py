@@ -23,7 +23,7 @@ def _doctor(options: argparse.Namespace) -> None:
 
 
 def demo_command(commands: Any) -> None:
-    parser = add(commands, "demo", _demo, "Edit two real pictures and write a contact sheet.")
+    parser = add(commands, "demo", _demo, "Edit a photograph and two drawings and write a contact sheet.")
     parser.add_argument("--outdir", type=Path, default=Path("demo"), help="folder for sheet.png (default: demo)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
 
