@@ -2,7 +2,8 @@
 
 Adapts the shipped human generator to one set of cut-out heads again and again, each time with one thing held, let go or left out, or from
 fewer pictures; all see as many pictures, from one seed, and none is stopped. Each child is then measured by `crossrig eval domains`, on the
-same unseen codes and pictures. An interrupted run goes on, a finished one is not repeated, and a table is printed at the end.
+same unseen codes and pictures. An interrupted run goes on, a finished one is not repeated, and a table is printed at the end; sheet.png
+shows the same people by the parent and by every child.
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from crossrig import checkpoint
+from crossrig.data.align import to_pixels
+from crossrig.data.metadata import DigitalSource, save_picture
 from crossrig.domains.blend import blend, shares_by_resolution
 from crossrig.domains.generators import generator_file
 from crossrig.errors import UserError
-from crossrig.evaluation.domains import DomainRequest, Figures, evaluate_domain
+from crossrig.evaluate import unseen_styles
+from crossrig.evaluation.domains import DOMAIN_CODES_SEED, DomainRequest, Figures, evaluate_domain
 from crossrig.files import write_text
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.memory import keep_freed_memory
+from crossrig.sheets import contact_sheet
 from crossrig.train.adapt import AdaptTraining, train
 
 #: Name of the variant -> the settings it changes. `held` is what the shipped children were made with.
@@ -39,6 +44,8 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 #: The swap of `everything` (texture, from 16 px on) and its parent (structure): no training of its own.
 SWAPPED = "swapped"
+#: People in a row of the sheet.
+SHOWN = 8
 
 #: Columns of the table: heading -> figures of `crossrig eval domains`.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -79,6 +86,16 @@ def measured(child: Path, request: DomainRequest) -> Figures:
     return figures
 
 
+def save_sheet(path: Path, parent: Path, children: Mapping[str, Path]) -> None:
+    """Write one row of the same unseen people by the parent and by every child, name -> file."""
+    rows = []
+    for name, file in {"parent": parent, **children}.items():
+        generator = load_generator(file).eval().requires_grad_(False)
+        styles = unseen_styles(generator, SHOWN, DOMAIN_CODES_SEED)
+        rows.append([(name if not number else "", to_pixels(generator.synthesise(s[None]))) for number, s in enumerate(styles)])
+    save_picture(path, contact_sheet(rows, cell=160), DigitalSource.TRAINED, overwrite=True)
+
+
 def table(figures: Mapping[str, Figures]) -> str:
     """Markdown: a line for every variant."""
     lines = [f"| | {' | '.join(COLUMNS)} |", "|---" * (len(COLUMNS) + 1) + "|"]
@@ -105,7 +122,9 @@ def main() -> int:
             least_yaw=-1.0, least_expression=-1.0, patience=0,
         )  # fmt: skip
         request = DomainRequest("", pictures=tuple(options.pictures), judge=options.judge, samples=options.samples)
-        figures = {name: measured(child, request) for name, child in train_variants(options.only, config).items()}
+        children = train_variants(options.only, config)
+        save_sheet(options.outdir / "sheet.png", generator_file(config.parent), children)
+        figures = {name: measured(child, request) for name, child in children.items()}
     except UserError as error:
         print(f"adapt_ablations: {error}", file=sys.stderr)
         return 1

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crossrig.data.synth import synthesise
 from crossrig.gan.weights import load_generator
@@ -35,6 +37,9 @@ def test_children_are_trained_and_measured_once_and_stand_in_one_table(
     assert script.main() == 0
     printed = capsys.readouterr().out
     assert [line.split("`")[1] for line in printed.splitlines()[2:]] == [*names, "swapped"]
+    with Image.open(tmp_path / "runs/sheet.png") as sheet:
+        size = np.array(sheet.size)
+    assert (size > (160 * script.SHOWN, 160 * (1 + len(names) + 1))).all()  # the parent, the names and the swap
     human = load_generator(tiny_assets / "generator-human.safetensors")
     swapped, everything = load_generator(tmp_path / "runs/swapped.safetensors"), load_generator(
         tmp_path / "runs/everything/generator-ablation.safetensors"
