@@ -47,12 +47,12 @@ SWAPPED = "swapped"
 #: People in a row of the sheet.
 SHOWN = 8
 
+_ATTRIBUTES = ("pose", "expression", "illumination", "albedo", "shape")
 #: Columns of the table: heading -> figures of `crossrig eval domains`.
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "consistency: yaw, expression, light": ("consistency.yaw", "consistency.expression", "consistency.illumination"),
-    "obedience: pose, expression, light, albedo, shape": tuple(
-        f"obedience.{name}" for name in ("pose", "expression", "illumination", "albedo", "shape")
-    ),
+    "obedience: pose, expression, light, albedo, shape": tuple(f"obedience.{name}" for name in _ATTRIBUTES),
+    "leak of these": tuple(f"leak.{name}" for name in _ATTRIBUTES),
     "Frechet, beside the parent's": ("style_frechet", "style_frechet_parent"),
     "diversity": ("diversity_share",),
     "moved: affine, b4, b16, b32": ("moved.affine", "moved.b4", "moved.b16", "moved.b32"),

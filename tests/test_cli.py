@@ -262,6 +262,21 @@ def test_eval_edits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
     assert "edits.json: exists already" in refused(capsys, *words)
 
 
+def test_eval_domains_asks_for_what_was_said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from crossrig.evaluation import domains
+
+    asked = []
+    monkeypatch.setattr(domains, "evaluate_domain", lambda request, progress: (asked.append(request), ({"clay.leak.pose": 0.5}, []))[1])
+    words = ("--domain", "clay", "--parent", "toon", "--pictures", "a.zip", "b", "--judge", "judge.safetensors", "--rig", "rig.safetensors")
+    assert main(["eval", "domains", *words, "--samples", "9", "--exact", "10", "--inverted", "11", "--workers", "2", "--json"]) == 0
+    assert asked == [
+        domains.DomainRequest(
+            "clay", "toon", (Path("a.zip"), Path("b")), Path("judge.safetensors"), Path("rig.safetensors"), 9, 10, 11, workers=2
+        )
+    ]
+    assert json.loads(capsys.readouterr().out) == {"clay.leak.pose": 0.5}
+
+
 def test_eval_edits_takes_trained_stylerigs_and_pie(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("crossrig.evaluation.shipped.embedded", partial(embedded, steps=1))
     monkeypatch.setattr("crossrig.evaluation.shipped.unseen_portraits", lambda count, size, *_: torch.rand(count, 3, size, size) * 2 - 1)

@@ -141,8 +141,9 @@ def _eval_domains(options: argparse.Namespace) -> None:
         if 0 < count < 8:
             raise UserError(f"An evaluation needs 8 or more pictures (--{name}), or none.")
     request = DomainRequest(
-        options.domain, options.parent, tuple(options.pictures), options.judge, options.rig, samples, exact, inverted, options.workers
-    )
+        options.domain, options.parent, pictures=tuple(options.pictures), judge=options.judge, rig=options.rig,
+        samples=samples, exact=exact, inverted=inverted, workers=options.workers,
+    )  # fmt: skip
     keep_freed_memory()
     figures, notes = evaluate_domain(request, None if options.json else show_progress)
     print(as_json(figures) if options.json else as_text(figures, notes))

@@ -48,7 +48,8 @@ def sketch(image: Pixels, random: np.random.Generator) -> Pixels:
     hatching = pressure * np.clip(1.3 * (1.0 - light) - 0.1, 0.0, 1.0) * (1.0 + 0.24 * strokes + 0.08 * grain)
     drawn = (1.0 - np.clip(hatching, 0.0, 1.0)) * (0.05 + 0.95 * lines)
     paper = np.array([255.0, 255.0, 255.0]) - random.uniform(0.0, 1.0) * np.array([4.0, 10.0, 28.0])  # white to cream
-    return np.asarray(np.clip(np.rint((0.12 + 0.88 * drawn[..., None]) * paper), 0, 255), np.uint8)
+    drawn = 0.12 + 0.88 * drawn  # graphite is never black
+    return np.asarray(np.clip(np.rint(drawn[..., None] * paper), 0, 255), np.uint8)
 
 
 def _dodged(grey: Floats, reach: float) -> Floats:
