@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from crossrig.data import portraits
 from crossrig.data.geometry import EYE, HAIR
+from crossrig.data.lights import Lamp, Lighting, drawn_light, facing_luminance, warmth_colour
 from crossrig.data.people import Person, sample_person
+from crossrig.data.style_names import Style
 from crossrig.data.styles import combed, render_toon, toon_backdrop, toon_head
+from crossrig.data.synth import draw
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,27 @@ def test_toons_are_flatter_than_photographs() -> None:
     photo = np.mean([busy(portraits.render_portrait(who, 64)) for who in people])
     toon = np.mean([busy(render_toon(who, 64)) for who in people])
     assert toon < 0.75 * photo
+
+
+@pytest.mark.parametrize("style", ["toon", "avatar"])
+def test_drawings_show_how_strong_and_how_warm_the_light_is(someone: Person, style: Style) -> None:
+    def mean(strength: float, warmth: float) -> np.ndarray:
+        colour = tuple(strength * channel for channel in warmth_colour(warmth))
+        light = Lighting(colour, colour, (Lamp(0.0, 0.2, colour, 0.5),))
+        image = draw(replace(someone, lighting=light), 64, style).astype(float)
+        return image[20:44, 20:44].mean(axis=(0, 1))
+
+    assert mean(0.3, 0.0).mean() < 0.85 * mean(0.7, 0.0).mean()
+    cold, warm = mean(0.5, -0.8), mean(0.5, 0.8)
+    assert warm[0] / warm[2] > 1.2 * cold[0] / cold[2]
+
+
+def test_drawn_lights_differ_less_than_real_ones() -> None:
+    lights = [Lighting((level, level, level), (level, level, level), ()) for level in (0.6, 1.8)]
+    real = facing_luminance(lights[1], np.ones(3)) / facing_luminance(lights[0], np.ones(3))
+    drawn = drawn_light(lights[1]) / drawn_light(lights[0])
+    assert np.all(drawn > 1.3)
+    assert np.all(drawn < 0.8 * real)
 
 
 def test_backdrops_are_pale(someone: Person) -> None:

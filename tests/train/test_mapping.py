@@ -13,11 +13,11 @@ from crossrig import checkpoint
 from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.codes import code_rotation, z_from_code
-from crossrig.gan.generator import Generator
+from crossrig.gan.generator import Generator, GeneratorConfig
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.inversion.encoder import EncoderConfig, encoder_for, save_encoder
 from crossrig.train import mapping
-from crossrig.train.mapping import MappingTraining, Yardstick, energy_score, variety
+from crossrig.train.mapping import LinearAnswer, MappingTraining, Yardstick, energy_score, variety
 from crossrig.train.run import read_log
 
 CODE = 6
@@ -50,7 +50,7 @@ def config(tmp_path: Path, tiny_generator: Generator, truth: Generator, monkeypa
     )  # fmt: skip
     return MappingTraining(
         generator=tmp_path / "given.safetensors", encoder=tmp_path / "encoder.safetensors", outdir=tmp_path / "run", steps=1500, batch=64,
-        lr=0.3,
+        lr=0.3, from_linear=False,
     )  # fmt: skip
 
 
@@ -111,6 +111,60 @@ def _failing_at(call: int):  # type: ignore[no-untyped-def]
         return energy_score(*arguments)
 
     return score
+
+
+@pytest.mark.parametrize("layers", [2, 3, 5])
+def test_a_mapping_network_says_the_linear_answer_exactly(layers: int) -> None:
+    random = torch.Generator().manual_seed(layers)
+    answer = LinearAnswer(*(torch.randn(*shape, generator=random) for shape in ((32,), (CODE, 32), (32 - CODE, 32))))
+    generator = Generator(GeneratorConfig(resolution=8, z_dim=32, w_dim=32, channels=(8, 8), mapping_layers=layers, mapping_lr_mul=0.1))
+    rotation = code_rotation(32)
+    answer.into(generator.mapping, rotation)
+    code = 0.3 * torch.randn(200, CODE, generator=random)
+    z = z_from_code(code, rotation, torch.randn(200, 32 - CODE, generator=random))
+    numbers = z @ rotation  # the code, and the free numbers as long as they must be
+    straight = numbers.abs().amax(1) < 3.0
+    assert straight.sum() > 100
+    torch.testing.assert_close(numbers[:, :CODE], code, atol=1e-4, rtol=1e-4)
+    wanted = answer.mean + code @ answer.told + numbers[:, CODE:] @ answer.open
+    with torch.no_grad():
+        made = generator.map(z)
+    torch.testing.assert_close(made[straight], wanted[straight], atol=2e-3, rtol=1e-3)
+
+
+def test_the_linear_answer_has_mean_and_covariance_of_people() -> None:
+    random = torch.Generator().manual_seed(2)
+    codes, rest = torch.randn(6000, CODE, generator=random), torch.randn(6000, 8, generator=random)
+    told, open_ = torch.randn(CODE, 8, generator=random), 0.5 * torch.randn(8, 8, generator=random)
+    answer = LinearAnswer.of(codes, 2.0 + codes @ told + rest @ open_, 10)
+    assert (answer.mean - 2.0).abs().max() < 0.1
+    assert (answer.told - told).abs().max() < 0.1
+    assert answer.open.shape == (10, 8)
+    wanted = open_.T @ open_
+    assert (answer.open.T @ answer.open - wanted).norm() < 0.1 * wanted.norm()
+
+
+def test_residuals_are_as_large_as_those_of_people_whom_the_regression_has_not_seen() -> None:
+    random = torch.Generator().manual_seed(2)
+    codes = torch.randn(100, 60, generator=random)  # hardly more people than numbers: fitted residuals are too small
+    answer = LinearAnswer.of(codes, torch.randn(100, 8, generator=random), 8)
+    assert float(answer.open.square().sum() / 8) > 1.0
+
+
+def test_training_from_the_linear_answer_begins_better_and_ends_better(config: MappingTraining) -> None:
+    def unseen(name: str, **changes: object) -> float:
+        mapping.train(replace(config, outdir=config.outdir.with_name(name), **changes))
+        return float(read_log(config.outdir.with_name(name))[-1]["unseen"])
+
+    assert unseen("linear", from_linear=True, steps=1, lr=0.0) < 0.75 * unseen("as-it-is", steps=1, lr=0.0)
+    assert unseen("linear-400", from_linear=True, steps=400, lr=0.02) < unseen("as-it-is-400", steps=400)
+
+
+def test_a_mapping_network_without_a_linear_answer_is_refused(config: MappingTraining) -> None:
+    narrow = Generator(GeneratorConfig(resolution=8, z_dim=32, w_dim=32, channels=(8, 8), mapping_layers=3, mapping_dim=16))
+    save_generator(config.generator, narrow, {"code_size": CODE})
+    with pytest.raises(UserError, match="layers of 16, 16, 32 numbers has no linear answer: use --no-from-linear"):
+        mapping.train(replace(config, from_linear=True))
 
 
 def test_the_score_is_least_for_the_true_distribution() -> None:

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrig.data.flat import Canvas, Colour, Points, flatten
-from crossrig.data.lights import LUMINANCE, sh_functions
+from crossrig.data.lights import LUMINANCE, drawn_light, sh_functions
 from crossrig.data.people import Person
 from crossrig.data.portraits import encode
 from crossrig.data.puppet import Face, Turned
@@ -80,10 +80,7 @@ def _hex(text: str) -> Colour:
 
 
 def _palette(person: Person) -> dict[str, Colour]:
-    """Flat colours of skin, hair, clothes and irises, tinted by the light."""
-    light = person.lighting.coefficients()
-    facing = np.maximum(sh_functions(np.array([[0.0, 0.2, 0.98]])) @ light, 1e-3)[0]
-    tint = (facing / float(facing @ LUMINANCE)) ** 0.5
+    """Flat colours of skin, hair, clothes and irises."""
     grey = person.hair.greyness
     hair = (1 - grey) * np.array(person.hair.colour) + grey * np.array([0.55, 0.55, 0.56])
     colours = {
@@ -92,7 +89,7 @@ def _palette(person: Person) -> dict[str, Colour]:
         "clothes": np.array(person.clothes.colour) + 0.02,
         "iris": 0.5 * np.array(person.eyes.inner) + [0.012, 0.006, 0.005],
     }
-    return {name: _srgb(colour * tint) for name, colour in colours.items()}
+    return {name: _srgb(colour) for name, colour in colours.items()}
 
 
 def _backdrop(person: Person) -> Colour:
@@ -149,6 +146,7 @@ class _Drawing:
     def __init__(self, person: Person, size: int, supersample: int) -> None:
         self.canvas = Canvas(size, supersample, _backdrop(person))
         self._colours = _palette(person)
+        self._light = drawn_light(person.lighting) ** (1 / 2.2)  # on sRGB
 
     def part(self, name: str, placed: Placing) -> None:
         """All shapes of a part."""
@@ -161,8 +159,8 @@ class _Drawing:
         if seen_through is None and shape.cut is not None:
             seen_through = [placed(polygon) for polygon in shape.cut]
         cut = None if seen_through is None else self.canvas.mask(seen_through)
-        colour = self._colours.get(shape.fill) or _hex(shape.fill)
-        self.canvas.fill(polygons, colour, shape.opacity, cut)
+        red, green, blue = np.minimum(self._light * (self._colours.get(shape.fill) or _hex(shape.fill)), 1.0).tolist()
+        self.canvas.fill(polygons, (red, green, blue), shape.opacity, cut)
         if shape.inked:
             self.canvas.ink(polygons, (0.0, 0.0, 0.0), _INK)
 
@@ -237,13 +235,16 @@ def _mouth(drawing: _Drawing, face: Face, turned: Turned) -> None:
 
 
 def _shade(drawing: _Drawing, person: Person, skull: Points) -> None:
-    """A crescent on the side of the head that is away from the light."""
+    """A crescent of shade on the side of the head that is away from the light, as dark as that is, and one of shine on the other."""
     normals = np.array([[0.9, 0.1, 0.42], [-0.9, 0.1, 0.42], [0.0, 0.9, 0.42], [0.0, -0.9, 0.42]])
     right, left, above, below = np.maximum(sh_functions(normals) @ person.lighting.coefficients(), 1e-4) @ LUMINANCE
     towards = np.array([(right - left) / (right + left), 0.5 * (above - below) / (above + below)])
+    slant = min(float(np.linalg.norm(towards)), 1.0)  # 0: light from in front or from everywhere
     head = drawing.canvas.mask([skull])
-    lit = drawing.canvas.mask([skull + 0.42 * towards])
-    drawing.canvas.paint(head & ~lit, (0.0, 0.0, 0.0), _SHADE)
+    shaded = head & ~drawing.canvas.mask([skull + 0.42 * towards])
+    shining = head & ~drawing.canvas.mask([skull - 0.16 * towards])
+    drawing.canvas.paint(shaded, (0.0, 0.0, 0.0), _SHADE + 0.25 * slant)
+    drawing.canvas.paint(shining, (1.0, 1.0, 1.0), 0.3 * slant)
 
 
 def render_avatar(person: Person, size: int, supersample: int = 4) -> NDArray[np.uint8]:

@@ -24,6 +24,8 @@ COSINE_LOBE: Final = np.array([math.pi] + [2 * math.pi / 3] * 3 + [math.pi / 4] 
 
 _BAND: Final = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
 
+_USUAL_LIGHT: Final = 1.25  # luminance of a white surface that faces the viewer
+
 #: Rec. 709 luminance of linear RGB.
 LUMINANCE: Final = np.array([0.2126, 0.7152, 0.0722])
 
@@ -110,6 +112,17 @@ def warmth_colour(warmth: float) -> tuple[float, float, float]:
     colour = np.array([math.exp(0.36 * warmth), math.exp(0.02 * warmth), math.exp(-0.55 * warmth)])
     colour /= colour @ LUMINANCE
     return (float(colour[0]), float(colour[1]), float(colour[2]))
+
+
+def drawn_light(lighting: Lighting) -> NDArray[np.float64]:
+    """(3,) linear RGB by which flat colours are multiplied in a drawing: the light of what faces the viewer, differing less than real ones.
+
+    That it differs at all is what an edit of the light can show there.
+    """
+    facing = np.maximum(sh_functions(np.array([0.0, 0.2, 0.98])) @ lighting.coefficients(), 1e-3)  # (3,)
+    level = float(facing @ LUMINANCE)
+    strength = min(max((level / _USUAL_LIGHT) ** 0.6, 0.45), 1.4)
+    return np.asarray(strength * (facing / level) ** 0.8)
 
 
 def facing_luminance(lighting: Lighting, albedo: NDArray[np.floating]) -> float:

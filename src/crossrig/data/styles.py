@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from crossrig.data.geometry import BEARD, BROW, EYE, HAIR, LASHES, MOUTH_INSIDE, SKIN, TEETH, TONGUE, Floats, HeadSurface
-from crossrig.data.lights import LUMINANCE
+from crossrig.data.lights import LUMINANCE, drawn_light
 from crossrig.data.people import Person
 from crossrig.data.portraits import SHADOW_EXTENT, Scene, Visible, accessories, assemble, encode, head_surface, key_shadow, look_at
 from crossrig.data.shader import A_AUX, A_COLOUR, A_NORMAL, A_TANGENT, disc_taps, lit_share, resolve, shadow_bounds
@@ -100,8 +100,8 @@ def _draw(  # type: ignore[no-untyped-def]
                 share = 0.2126 if channel == 0 else (0.7152 if channel == 1 else 0.0722)
                 brightness += share * max(everything[channel] - (1.0 - lit) * 0.85 * keys[channel], 0.0)
             x = brightness / level
-            # Two bands everywhere, a third where light is strongest.
-            shade = 0.50 + 0.30 * _band(x, 0.50, 0.10) + 0.22 * _band(x, 0.98, 0.12)
+            # Three steps from the darkest side to where light is strongest.
+            shade = 0.36 + 0.20 * _band(x, 0.30, 0.10) + 0.24 * _band(x, 0.62, 0.10) + 0.22 * _band(x, 1.00, 0.12)
             red, green, blue = value[A_COLOUR], value[A_COLOUR + 1], value[A_COLOUR + 2]
             if kind == SKIN:
                 mouth = _band(value[A_AUX], 0.5, 0.25)
@@ -248,8 +248,6 @@ def _ink_and_paint(person: Person, scene: Scene, visible: Visible) -> Floats:
     samples = len(visible.depth)
     light = person.lighting.coefficients()
     level = max(float(np.maximum(light[0] * 0.282095 + light[2] * 0.4, 0.0) @ LUMINANCE), 1e-3)
-    colour = np.maximum(light[0] + 0.8 * light[2], 1e-3)
-    tint = (colour / (colour @ LUMINANCE)) ** 0.45
     skin = np.array(person.traits.skin)
     skin = np.clip(skin * (1.25 + 0.25 * person.traits.darkness) + 0.03, 0, 0.9)
     lips = skin * np.array([0.86, 0.52, 0.52])
@@ -261,8 +259,8 @@ def _ink_and_paint(person: Person, scene: Scene, visible: Visible) -> Floats:
     camera, key = Camera(), person.lighting.lamps[0].coefficients().astype(np.float32)
     _draw(
         visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, skin, lips,
-        np.array(person.eyes.inner), light.astype(np.float32), tint, level, key, shadow_map, *bounds, axes, SHADOW_EXTENT,
-        disc_taps(), camera.half_height / camera.distance, camera.distance, ink, linear,
+        np.array(person.eyes.inner), light.astype(np.float32), drawn_light(person.lighting), level, key, shadow_map, *bounds, axes,
+        SHADOW_EXTENT, disc_taps(), camera.half_height / camera.distance, camera.distance, ink, linear,
     )  # fmt: skip
     width = max(round(samples / 128), 1)
     _outline(visible.triangle, visible.depth, scene.material, scene.faces, scene.attributes, visible.bary, width, ink, linear)

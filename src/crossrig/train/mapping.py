@@ -9,7 +9,11 @@ portraits, given their person codes; the rest of z, which it ignored, becomes wh
 
 is least where f(c, e), over free normals e, is distributed as w is. No discriminator, no game. The synthesis network and the affine layers
 stay as they are, and with them the meaning of every w. Give portraits that the generator was not trained with: of those it knows by heart
-more than their codes say. How far it gets: docs/4-training.md.
+more than their codes say.
+
+From where the supervised start leaves it the score hardly moves the network: it says less than a linear regression of w on the codes
+would. So it begins as that (`LinearAnswer`): the regression, and normal residuals of the right covariance, which a mapping network of two
+layers or more can say exactly. How far it gets: docs/4-training.md.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from crossrig import checkpoint
@@ -26,6 +31,8 @@ from crossrig.data.portrait_set import PortraitSet, load_portraits
 from crossrig.errors import UserError
 from crossrig.gan.codes import code_rotation, z_from_code
 from crossrig.gan.generator import Generator
+from crossrig.gan.mapping import Mapping
+from crossrig.gan.ops import ACTIVATION_GAIN, LEAKY_SLOPE, EqualLinear
 from crossrig.gan.weights import load_generator, save_generator
 from crossrig.inversion.encoder import load_encoder, w_samples
 from crossrig.sheets import save_grid
@@ -36,6 +43,8 @@ from crossrig.train.run import Run
 from crossrig.train.state import Part, collect, restore
 
 _SHEET = 8  # people in a row of the sheet
+_RIDGE = 30.0  # as many portraits as are worth nobody's: codes hardly tell some of them, and portraits are few
+_BEND = 3.0  # standard deviations below which a unit that passes on a number of z leaves its straight part
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,7 @@ class MappingTraining:
     steps: int = setting(12_000, "steps; some twenty a second on one core")
     batch: int = setting(256, "portraits a step")
     lr: float = setting(2e-3, "peak learning rate")
+    from_linear: bool = setting(True, "begin as the best linear answer, not as the generator's mapping network is")
     held_out: float = setting(0.1, "share of the portraits that only say how well it goes")
     limit: int | None = setting(None, "read at most this many portraits of each archive")
     seed: int = setting(0, "seed")
@@ -57,6 +67,71 @@ class MappingTraining:
     def __post_init__(self) -> None:
         if not 0.0 < self.held_out < 1.0:
             raise ValueError(f"held_out must be between 0 and 1, not {self.held_out:g}")
+
+
+@dataclass(frozen=True)
+class LinearAnswer:
+    """w = mean + code @ told + free @ open: regression on the codes, and normal residuals.
+
+    mean (W,), told (C, W), open (F, W), where F is what z has beside the code.
+    """
+
+    mean: Tensor
+    told: Tensor
+    open: Tensor
+
+    @classmethod
+    def of(cls, codes: Tensor, w: Tensor, free: int) -> LinearAnswer:
+        """Ridge regression of w (N, W) on codes (N, C), and the `free` widest axes of what it leaves.
+
+        The residuals of portraits that the regression was fitted to are too small; they are enlarged to those of a fifth that it was not.
+        """
+        known = len(codes) - len(codes) // 5
+        mean, told = _ridge(codes[:known], w[:known])
+        left = [w[part] - mean - codes[part] @ told for part in (slice(known), slice(known, None))]
+        growth = float((left[1].var(0).sum() / left[0].var(0).sum()).sqrt())
+        mean, told = _ridge(codes, w)
+        variances, axes = torch.linalg.eigh(torch.cov((w - mean - codes @ told).T))
+        widest = variances.argsort(descending=True)[:free]
+        spread = F.pad(axes[:, widest] * variances[widest].clamp(min=0.0).sqrt(), (0, max(free - len(widest), 0)))  # (W, F)
+        return cls(mean, told, growth * spread.T)
+
+    def into(self, mapping: Mapping, rotation: Tensor) -> None:
+        """Make the network say it: its weights are overwritten. `rotation` as in `gan.codes`.
+
+        ValueError for a network of fewer than two layers, or with layers of another width than w or (if more than two) than z.
+
+        The first layers turn z back into code and free numbers and keep to the straight part of the leaky ReLU. The last two undo each
+        other's bends, for lrelu(-lrelu(-w) / slope) = w.
+        """
+        layers = [layer for layer in mapping.layers if isinstance(layer, EqualLinear)]
+        numbers = torch.cat([self.told, self.open])  # (Z, W)
+        z_dim, w_dim = numbers.shape
+        if len(layers) < 2 or any(len(layer.bias) != z_dim for layer in layers[:-2]) or len(layers[-2].bias) != w_dim:
+            widths = ", ".join(str(len(layer.bias)) for layer in layers)
+            raise ValueError(f"a mapping network with layers of {widths} numbers has no linear answer: use --no-from-linear")
+        eye, bend, gain = torch.eye(z_dim), 0.0, 1.0
+        turn = rotation.T  # (Z, Z): z -> numbers
+        for layer in layers[:-2]:  # gain * (numbers + bend) -> the same of the next layer
+            _set(layer, turn / gain, _BEND - turn.sum(1) * bend)
+            turn, bend, gain = eye, _BEND, ACTIVATION_GAIN
+        minus = -numbers.T @ turn  # (W, Z)
+        _set(layers[-2], minus / gain, -self.mean - minus.sum(1) * bend)
+        _set(layers[-1], -torch.eye(w_dim) / (LEAKY_SLOPE * ACTIVATION_GAIN**2), torch.zeros(w_dim))
+
+
+def _ridge(codes: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean answer (W,) and the slopes (C, W)."""
+    centre, mean = codes.mean(0), w.mean(0)
+    codes = codes - centre
+    slopes = torch.linalg.solve(codes.T @ codes + _RIDGE * torch.eye(codes.shape[1]), codes.T @ (w - mean))
+    return mean - centre @ slopes, slopes
+
+
+@torch.no_grad()
+def _set(layer: EqualLinear, weight: Tensor, bias: Tensor) -> None:
+    layer.weight.copy_(weight / layer.weight_gain)
+    layer.bias.copy_(bias / layer.bias_gain)
 
 
 class Yardstick:
@@ -120,6 +195,12 @@ def train(config: MappingTraining) -> Path:
         if (latest := run.latest()) is not None:
             step = latest[0]
             restore(latest[1], parts)
+        elif config.from_linear:
+            answer = LinearAnswer.of(codes[:-held], found[:-held], generator.config.z_dim - codes.shape[1])
+            try:
+                answer.into(mapping, rotation)
+            except ValueError as error:
+                raise UserError(f"{config.generator}: {error}.") from None
         processes.align(*parts.values())
 
         def score_of(index: Tensor, own: slice) -> Tensor:
