@@ -10,7 +10,6 @@ synthesis.share_of_ceiling_bf16        the same in bfloat16, where the processor
 synthesis.*_kept                       these where both paths keep the memory that they free
 synthesis.agreement_fp32, _bf16        relative L2 distance to the published path
 synthesis.memory_ratio                 peak memory above the loaded weights, ours by theirs, each in a process of its own
-training.speedup                       pictures a second of a generator step (forwards and backwards, 128 px, batch 8), ours by theirs
 start.ratio_to_import_torch            seconds of `crossrig sample` for one picture of the shipped generator by those of `import torch`
 """
 
@@ -23,7 +22,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -181,22 +179,6 @@ def memory(entry: str) -> float:
     return 1024.0 * int(line.split()[1])
 
 
-def training_speedup(repeats: int, resolution: int = 128, batch: int = 8) -> float:
-    """Pictures a second of a step of the generator, ours by theirs."""
-    torch.manual_seed(0)
-    generator = Generator(GeneratorConfig(resolution=resolution, channels=(256, 256, 128, 64, 32, 16), mapping_layers=3))
-    z = torch.randn(batch, generator.config.z_dim)
-
-    other = as_published(generator)
-
-    def step(network: Generator, paint: Callable[[Tensor], Tensor]) -> None:
-        network.zero_grad(set_to_none=True)
-        paint(network.affine(network.map(z))).square().mean().backward()  # type: ignore[no-untyped-call]
-
-    ours = best(lambda: step(generator, generator.synthesise), repeats)
-    return best(lambda: step(other, lambda s: published(other, s)), repeats) / ours
-
-
 def start_ratio(repeats: int) -> float:
     """`crossrig sample` for one picture by `import torch`, both as processes of their own."""
 
@@ -216,7 +198,6 @@ def main() -> None:
     figures = speed(options.resolution, options.repeats)
     figures |= speed_with_memory_kept(options.resolution, options.repeats)
     figures["synthesis.memory_ratio"] = peak_memory("ours", options.resolution) / peak_memory("published", options.resolution)
-    figures["training.speedup"] = training_speedup(options.repeats)
     figures["start.ratio_to_import_torch"] = start_ratio(options.repeats)
     print("\n".join(f"{name:34} {value:.4g}" for name, value in figures.items()))
     print(f"{options.resolution} px, {torch.get_num_threads()} threads, {platform.processor() or platform.machine()}")

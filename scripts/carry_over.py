@@ -27,7 +27,7 @@ def carry_over(old: Path, new: Path, rig: Path, encoder: Path | None, outdir: Pa
     if encoder is not None and checkpoint.load_header(encoder).get("generator") != checkpoint.sha256(old):
         raise UserError(f"{encoder} was not made for {old}.")
     outdir.mkdir(parents=True, exist_ok=True)
-    kept = ("kind", "config", "generator", "style_space", "attributes", "manipulators")
+    kept = ("kind", "config", "quantised", "generator", "style_space", "attributes", "manipulators")
     notes = {name: value for name, value in checkpoint.load_header(rig).items() if name not in kept}
     written = [outdir / "manipulation.safetensors"]
     save_rig(written[0], grown_rig(load_rig(rig, checkpoint.sha256(old)), larger.style_space, digest), notes)

@@ -49,6 +49,17 @@ def test_rig_and_encoder_are_written_for_the_larger_generator(
     ]
 
 
+def test_an_encoder_stored_in_few_bits_is_carried_over_in_full(
+    script: ModuleType, tiny_assets: Path, tiny_generator: Generator, tmp_path: Path
+) -> None:
+    old, new = tiny_assets / "generator-human.safetensors", _save_grown(tiny_generator, tmp_path / "new.safetensors", held=True)
+    tensors, header = checkpoint.load(tiny_assets / "encoder.safetensors")
+    checkpoint.save(tmp_path / "encoder.safetensors", tensors, header, 8)
+    _, encoder = script.carry_over(old, new, tiny_assets / "manipulation.safetensors", tmp_path / "encoder.safetensors", tmp_path / "out")
+    assert "quantised" not in checkpoint.load_header(encoder)
+    assert load_encoder(encoder)(torch.zeros(1, 3, 32, 32)).isfinite().all()
+
+
 def test_what_a_child_added_to_its_parent_is_added_to_the_larger_one(
     script: ModuleType, tiny_assets: Path, tiny_generator: Generator, tmp_path: Path
 ) -> None:
