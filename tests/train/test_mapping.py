@@ -151,6 +151,15 @@ def test_residuals_are_as_large_as_those_of_people_whom_the_regression_has_not_s
     assert float(answer.open.square().sum() / 8) > 1.0
 
 
+@pytest.mark.parametrize("people", [2, 3, 6])
+def test_a_handful_of_people_has_a_linear_answer(people: int) -> None:
+    random = torch.Generator().manual_seed(people)
+    answer = LinearAnswer.of(torch.randn(people, CODE, generator=random), torch.randn(people, 8, generator=random), 10)
+    assert all(part.isfinite().all() for part in (answer.mean, answer.told, answer.open))
+    assert answer.open.shape == (10, 8)
+    assert float(answer.open.square().sum()) < 9.0 * 8.0 * 3.0
+
+
 def test_training_from_the_linear_answer_begins_better_and_ends_better(config: MappingTraining) -> None:
     def unseen(name: str, **changes: object) -> float:
         mapping.train(replace(config, outdir=config.outdir.with_name(name), **changes))

@@ -44,6 +44,7 @@ from crossrig.train.state import Part, collect, restore
 
 _SHEET = 8  # people in a row of the sheet
 _RIDGE = 30.0  # as many portraits as are worth nobody's: codes hardly tell some of them, and portraits are few
+_MOST_GROWTH = 3.0  # of residuals: a handful of portraits, which the regression knows by heart, says nothing of others
 _BEND = 3.0  # standard deviations below which a unit that passes on a number of z leaves its straight part
 
 
@@ -86,10 +87,10 @@ class LinearAnswer:
 
         The residuals of portraits that the regression was fitted to are too small; they are enlarged to those of a fifth that it was not.
         """
-        known = len(codes) - len(codes) // 5
+        known = len(codes) - max(1, len(codes) // 5)
         mean, told = _ridge(codes[:known], w[:known])
-        left = [w[part] - mean - codes[part] @ told for part in (slice(known), slice(known, None))]
-        growth = float((left[1].var(0).sum() / left[0].var(0).sum()).sqrt())
+        seen, unseen = ((w[part] - mean - codes[part] @ told).square().mean() for part in (slice(known), slice(known, None)))
+        growth = min(float((unseen / seen.clamp(min=1e-12)).sqrt()), _MOST_GROWTH)
         mean, told = _ridge(codes, w)
         variances, axes = torch.linalg.eigh(torch.cov((w - mean - codes @ told).T))
         widest = variances.argsort(descending=True)[:free]
