@@ -166,7 +166,8 @@ def test_training_from_the_linear_answer_begins_better_and_ends_better(config: M
         return float(read_log(config.outdir.with_name(name))[-1]["unseen"])
 
     assert unseen("linear", from_linear=True, steps=1, lr=0.0) < 0.75 * unseen("as-it-is", steps=1, lr=0.0)
-    assert unseen("linear-400", from_linear=True, steps=400, lr=0.02) < unseen("as-it-is-400", steps=400)
+    ended = unseen("linear-400", from_linear=True, steps=400, lr=0.02)
+    assert all(ended < unseen(f"as-it-is-{lr}", steps=400, lr=lr) for lr in (0.02, 0.3))
 
 
 def test_a_mapping_network_without_a_linear_answer_is_refused(config: MappingTraining) -> None:

@@ -6,7 +6,7 @@ The designer drew heads from in front, in a handful of hair cuts, mouths and eye
 - *expression*: lids, gaze, brows and lips follow the landmarks of the face; how the mouth is drawn goes by how it is opened;
 - *pose*: parts lie on a head-shaped ellipsoid that is turned under the drawing, ears and the hair behind on their own depths (there, too);
 - *skin, hair, clothes*: colours of the person, the cut and the beard nearest to the person's;
-- *light*: a crescent of the shade that the designer uses for ears and neck, on the side away from the light.
+- *light*: all colours get its colour and strength; a crescent of shade lies away from it and a paler one towards it.
 
 Glasses, earrings and make-up are nothing that this designer draws.
 """

@@ -1,4 +1,4 @@
-"""The same people drawn as toons: large eyes, flat colours, two or three bands of light, dark outlines, pale backdrops.
+"""The same people drawn as toons: large eyes, flat colours, up to four tones of light, dark outlines, pale backdrops.
 
 Pose, expression, light, hair and clothes are those of the photograph; only proportions and drawing differ, so that a child
 generator can keep the latent space of its parent.
