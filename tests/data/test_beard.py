@@ -86,3 +86,11 @@ def test_unknown_kinds_and_short_codes_are_refused():
         beard_style("fu manchu", PLAIN, DARK)
     with pytest.raises(ValueError, match="shape"):
         beard_style("full", PLAIN[:3], DARK)
+
+
+def test_shaved_people_have_no_moustache_however_dark_their_stubble(head: HeadSurface):
+    darkest = np.zeros(len(BEARD_VARIATIONS))
+    darkest[BEARD_VARIATIONS.index("shadow")] = 2.5
+    style = beard_style("shaved", darkest, (0.03, 0.02, 0.013))
+    assert style.shadow > 0.1
+    assert len(grow_beard(head, style, np.random.default_rng(1))) == 1  # stubble alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -143,6 +144,21 @@ def test_shading_a_block_at_once_hardly_changes_the_picture(someone: Person) -> 
     means = [image.reshape(96, 2, 96, 2, 3).mean((1, 3)) for image in shaded]
     assert 0 < np.abs(means[1] - means[0]).mean() < 0.003
     assert abs(float(means[1].mean() - means[0].mean())) < 0.001
+
+
+def test_skin_has_no_weave() -> None:
+    """Occlusion looks at other places in neighbouring pixels; what they find differently must not be seen every second pixel."""
+    for number in range(3):
+        who = sample_person(2, 5 + number)
+        picture = portraits.render_portrait(who, 256).astype(float)[..., 1]
+        scene, visible = _visible(who, 256)
+        skin = np.where(visible.triangle >= 0, scene.material[np.maximum(visible.triangle, 0)], 255) == SKIN
+        skin = cv2.erode(skin.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        fine = picture - cv2.blur(picture, (3, 3))
+        fine -= fine[skin].mean()
+        for away in ((0, 2), (2, 0)):
+            both = skin & np.roll(skin, away, (0, 1))
+            assert (fine * np.roll(fine, away, (0, 1)))[both].mean() < 0.08 * (fine[both] ** 2).mean()
 
 
 def test_points_are_projected_as_the_camera_does(someone: Person) -> None:

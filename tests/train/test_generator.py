@@ -185,6 +185,26 @@ def test_multiscale_l1_of_equal_pictures_is_zero_and_of_opposites_two() -> None:
     assert float(multiscale_l1(ones, -ones)) == pytest.approx(2.0)
 
 
+def test_multiscale_l1_without_its_finest_octave_does_not_see_where_strands_lie() -> None:
+    strands = torch.tensor([1.0, -1.0]).repeat(8).expand(1, 3, 16, 16)
+    assert float(multiscale_l1(strands, -strands)) > 0.5
+    assert float(multiscale_l1(strands, -strands, finest=1)) == 0.0
+    brighter = multiscale_l1(strands, strands + 0.5, finest=1)
+    assert float(brighter) == pytest.approx(0.5)
+
+
+def test_l1_size_holds_once_the_discriminator_has_joined(tmp_path: Path, archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    octaves: list[int] = []
+
+    def counted(fake: torch.Tensor, real: torch.Tensor, levels: int = 3, finest: int = 0) -> torch.Tensor:
+        octaves.append(finest)
+        return (fake - real).abs().mean()
+
+    monkeypatch.setattr(recipe, "multiscale_l1", counted)
+    train(replace(_config(tmp_path, archive), kimg=0.016, supervised_kimg=0.008, batch=8, warm_steps=0, l1_size=8))
+    assert octaves == [0, 2]
+
+
 def test_mixed_styles_take_fine_layers_from_another_sample() -> None:
     torch.manual_seed(0)
     w = torch.arange(8.0)[:, None].expand(8, 4)
@@ -311,7 +331,8 @@ def test_known_portraits_may_be_painted_small_and_affine_layers_held_while_encod
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"paint_size": 48}, "one of 4, 8, 16, 32"), ({"paint_size": 64}, "one of"), ({"close_ups": 1.5}, "between 0 and 1"),
+    [({"paint_size": 48}, "one of 4, 8, 16, 32"), ({"l1_size": 64}, "l1_size must be one of"), ({"paint_size": 64}, "one of"),
+     ({"close_ups": 1.5}, "between 0 and 1"),
      ({"on_eyes_and_mouth": -0.1}, "on_eyes_and_mouth must be between"), ({"hold_affine": True}, "need a generator"),
      ({"freeze": ("b4",)}, "need a generator")],
 )  # fmt: skip

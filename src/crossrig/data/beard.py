@@ -45,7 +45,7 @@ class BeardStyle:
 #: Kinds of beard with typical parameters; `beard_style` turns them into one person's.
 BEARDS: Final[Mapping[str, BeardStyle]] = MappingProxyType(
     {
-        "shaved": BeardStyle(moustache=1.0, chin=1.0, cheeks=1.0, shadow=0.07),
+        "shaved": BeardStyle(moustache=1.0, chin=1.0, cheeks=1.0, shadow=0.07, moustache_length=0.0),
         "stubble": BeardStyle(moustache=1.0, chin=1.0, cheeks=0.9, shadow=0.34, length=0.0025, moustache_length=0.0025, width=0.0014),
         "moustache": BeardStyle(moustache=1.0, chin=0.15, cheeks=0.1, shadow=0.25, moustache_length=0.009),
         "goatee": BeardStyle(moustache=1.0, chin=1.0, cheeks=0.12, shadow=0.35, length=0.012, moustache_length=0.008),

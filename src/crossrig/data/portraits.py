@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Final, Literal
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,6 +47,7 @@ from crossrig.data.shader import (
     A_UV,
     ATTRIBUTES,
     NOISE_PIXELS,
+    TILE_PIXELS,
     crevices,
     develop_pixels,
     disc_taps,
@@ -58,6 +60,7 @@ from crossrig.data.shader import (
     shadow_bounds,
 )  # fmt: skip
 from crossrig.data.skin_detail import TILE_METRES, SkinMaps, noise_tile, skin_maps
+from crossrig.data.teeth import tooth_coordinates
 from crossrig.face3d.head import SHOULDER_YAW
 from crossrig.face3d.normals import vertex_normals
 from crossrig.render.camera import Camera
@@ -73,6 +76,7 @@ Ints = NDArray[np.int32]
 _SHADOW_SIZE: Final = 112
 SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
+_PORES: Final = 1.0  # least width of a texel of the skin's relief, in places that are shaded
 _FULL_DETAIL: Final = 160  # pixels of a picture that shows every ribbon
 _ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
 
@@ -133,6 +137,8 @@ def _fixed_attributes(template: HeadTemplate, maps: SkinMaps, occlusion: Floats,
     eye = np.unique(template.faces[template.face_part == EYE])
     fixed[eye, A_AUX : A_AUX + 3] = eye_direction[eye]
     fixed[eye, A_OCCLUSION] = 0.9
+    teeth, on_tooth = tooth_coordinates(template)
+    fixed[teeth, A_AUX : A_AUX + 3] = on_tooth
     inside = np.unique(template.faces[np.isin(template.face_part, (TEETH, TONGUE, MOUTH_INSIDE))])
     # Light falls off quickly behind the lips.
     fixed[inside, A_OCCLUSION] = np.exp(-np.maximum(maps.depth[inside] - 0.006, 0.0) / 0.014)
@@ -302,8 +308,8 @@ def key_shadow(scene: Scene, towards: NDArray[np.float64]) -> tuple[Floats, Floa
     return depth, axes
 
 
-def look_vector(person: Person) -> Floats:
-    """What the shader needs to know about a person (see the L_* offsets of `surfaces`)."""
+def look_vector(person: Person, samples: int) -> Floats:
+    """What the shader needs to know about a person (see the L_* offsets of `surfaces`) in a picture shaded at samples x samples places."""
     look = np.zeros(surfaces.LOOK_SIZE, np.float32)
     skin, eyes = person.skin, person.eyes
     rng = person.rng(1)
@@ -317,6 +323,7 @@ def look_vector(person: Person) -> Floats:
         (surfaces.L_IRIS_OFFSET, eyes.offset), (surfaces.L_NOISE_U, rng.random()), (surfaces.L_NOISE_V, rng.random()),
         (surfaces.L_TILE, TILE_METRES), (surfaces.L_HALF_HEIGHT, Camera().half_height / Camera().distance),
         (surfaces.L_DISTANCE, Camera().distance), (surfaces.L_HAIR_SHINE, 1.0),
+        (surfaces.L_RELIEF, max(1.0, _PORES * 2 * Camera().half_height / samples * TILE_PIXELS / TILE_METRES)),
     ):  # fmt: skip
         look[offset] = value
     for offset, colour in (
@@ -335,13 +342,15 @@ def shade_scene(person: Person, scene: Scene, visible: Visible, merge: bool = Fa
     openness = np.empty((samples // 2, samples // 2), np.float32)
     taps = disc_taps()
     crevices(visible.depth, 0.020 / (2 * Camera().half_height) * samples / 2, 0.05, taps, openness)
+    cv2.GaussianBlur(openness, (3, 3), 0, dst=openness)  # 1 2 1: neighbours, who look at other places, agree on a mean
     shadow_map, axes = key_shadow(scene, lamps[0].direction)
     spread = 0.6 + 3.0 * lamps[0].softness
     # Highlights of lamps that are all but off cannot be seen.
     shining = [lamp for number, lamp in enumerate(lamps) if number == 0 or max(lamp.colour) > 0.02]
     out = np.zeros((samples, samples, 3), np.float32)
     surfaces.shade(
-        visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes, look_vector(person), noise_tile(),
+        visible.triangle, visible.bary, visible.depth, scene.faces, scene.material, scene.attributes,
+        look_vector(person, samples // 2 if merge else samples), noise_tile(),
         # Rounded as the label is, then widened once for all pixels.
         light.coefficients().astype(np.float32).astype(np.float64), lamps[0].coefficients().astype(np.float32).astype(np.float64),
         np.stack([lamp.direction for lamp in shining]), np.array([lamp.colour for lamp in shining]),

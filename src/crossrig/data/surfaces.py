@@ -8,7 +8,7 @@ Blinn-Phong with Schlick's Fresnel term, two lobes.
 
 from __future__ import annotations
 
-from math import acos, atan2, floor, sqrt
+from math import acos, atan2, exp, floor, sqrt
 from typing import Final
 
 import numba
@@ -26,6 +26,7 @@ from crossrig.data.shader import (
     tile_at,
     value_noise,
 )  # fmt: skip
+from crossrig.data.teeth import LOWER_ENDS, UPPER_ENDS
 from crossrig.render.harmonics import channel_bands, irradiance_at
 
 # Offsets in the look vector (what the person and the lamps say to every pixel).
@@ -58,6 +59,7 @@ L_LINER: Final = 33
 L_HALF_HEIGHT: Final = 34  # of the frame at z = 0, over the distance of the camera
 L_DISTANCE: Final = 35
 L_HAIR_SHINE: Final = 36
+L_RELIEF: Final = 37  # times the tile is enlarged for pores, so that no picture has pixels too large for them
 LOOK_SIZE: Final = 40
 
 #: Metres of depth within which neighbouring samples may be shaded as one.
@@ -78,6 +80,9 @@ BATCH: Final = 64
     BLOCK_U, _, _, _, BLOCK_V, _, _, _, BLOCK_TONE, _, _, _, LEAN, END,
 ) = range(0, 66 * BATCH, BATCH)  # fmt: skip
 SIDEWAYS, UPWARD, ALONG = LIPS, CHEEKS, OIL  # what eyes have in the place of masks
+ARCH, HEIGHT, UPPER = LIPS, CHEEKS, OIL  # and teeth (`teeth.tooth_coordinates`)
+
+_TEETH_OF_A_SIDE: Final = len(UPPER_ENDS)
 
 # Queues, one for each way of shading. Ribbons: blocks of hair.
 _SKIN, _STRANDS, _RIBBONS, _CLOTH, _REST = range(5)
@@ -258,6 +263,7 @@ def _paint_skin(places, count, look, tile, batch):  # type: ignore[no-untyped-de
         batch[SPOTS + i] = tile_at(tile, u * 1.31 + 0.5, v * 1.31, 2) if freckled else 0.0
         batch[MARKS + i] = tile_at(tile, u * 0.47 + 0.11, v * 0.47 + 0.73, 2) if blemished else 0.0
         # Relief bends the normal along the two directions of the surface that the noise is laid out in.
+        u, v = u / look[L_RELIEF], v / look[L_RELIEF]
         height_here = tile_at(tile, u, v, 3)
         relief = look[L_ROUGHNESS] * (0.09 if (places[i] & 1) == 1 else 0.13)  # a block averages pores finer than itself
         batch[SLOPE_U + i] = (tile_at(tile, u + step, v, 3) - height_here) * relief
@@ -409,6 +415,34 @@ def _paint_eye(i, look, key, batch):  # type: ignore[no-untyped-def]
 
 
 @_fast
+def _paint_tooth(i, batch):  # type: ignore[no-untyped-def]
+    """Enamel and gum of one sample: teeth bulge, have rounded corners and dark gaps, and the gum reaches lowest between them."""
+    along, height = abs(batch[ARCH + i]), batch[HEIGHT + i]
+    upper = batch[UPPER + i] > 0.5
+    begins, ends, tooth = 0.0, 1.0, 0
+    for k in range(_TEETH_OF_A_SIDE):
+        end = UPPER_ENDS[k] if upper else LOWER_ENDS[k]
+        if along >= end:
+            begins, tooth = end, k + 1
+        else:
+            ends = end
+            break
+    ends = min(ends, begins + 0.010)
+    place = min((along - begins) / (ends - begins), 1.0)
+    bulge = 1.0 - (2.0 * place - 1.0) ** 2  # 0 between two teeth, 1 in the middle of one
+    gap = min(along - begins, max(ends - along, 0.0))  # metres
+    corner = min(max(1.0 - height / 0.14, 0.0), 1.0)
+    reach = 0.0004 + 0.0011 * corner * corner
+    shade = (0.80 + 0.20 * bulge) * (1.0 - (0.45 + 0.4 * corner) * exp(-((gap / reach) ** 2)))
+    yellow = 0.10 if tooth == 2 else (0.03 + 0.02 * hash01(tooth, 91.0 if upper else 92.0))
+    red, green, blue = 0.97 * shade, (0.95 - 0.4 * yellow) * shade, (0.90 - yellow) * shade
+    gum = min(max((height - (0.46 + 0.13 * bulge)) / 0.06 + 0.5, 0.0), 1.0)
+    batch[RED + i] *= red + gum * (0.62 - red)
+    batch[GREEN + i] *= green + gum * (0.27 - green)
+    batch[BLUE + i] *= blue + gum * (0.26 - blue)
+
+
+@_fast
 def _paint_rest(count, look, key, batch):  # type: ignore[no-untyped-def]
     """Eyes, teeth, the inside of the mouth, metal and glass."""
     for i in range(count):
@@ -418,9 +452,7 @@ def _paint_rest(count, look, key, batch):  # type: ignore[no-untyped-def]
             _paint_eye(i, look, key, batch)
             through = 0.2
         elif kind == TEETH:
-            batch[RED + i] *= 0.9
-            batch[GREEN + i] *= 0.87
-            batch[BLUE + i] *= 0.8
+            _paint_tooth(i, batch)
             specular, power, through = 0.7, 50.0, 0.3
         elif kind == METAL:
             specular, power = 6.0, 60.0

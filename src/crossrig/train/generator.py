@@ -81,6 +81,9 @@ class GeneratorTraining:
     discriminator_size: int = setting(96, "px at which the discriminator's frozen features look, a multiple of 32")
     augment_probability: float = setting(0.5, "share of the pictures augmented before the discriminator sees them")
     adversarial_weight: float = setting(0.15, "weight of the adversarial loss beside L1")
+    l1_size: int | None = setting(
+        None, "px at which L1 compares once the discriminator has joined; none: all. Finer, L1 prefers one blurred strand to two sharp ones"
+    )
     mixing: float = setting(0.5, "share of the style-mixed samples that really mix")
     torgb_swap: float = setting(0.5, "share of the known portraits painted with another person's toRGB styles (see swap_torgb)")
     ema_kimg: float = setting(1.0, "half-life of the averaged generator")
@@ -123,12 +126,19 @@ class GeneratorTraining:
         sizes = [2**level for level in range(2, self.resolution.bit_length())]
         if self.paint_size is not None and self.paint_size not in sizes:
             raise ValueError(f"paint_size must be one of {', '.join(map(str, sizes))}, not {self.paint_size}")
+        if self.l1_size is not None and self.l1_size not in sizes:
+            raise ValueError(f"l1_size must be one of {', '.join(map(str, sizes))}, not {self.l1_size}")
         if (self.hold_affine or self.freeze) and self.init is None:
             raise ValueError("hold_affine and freeze need a generator to begin with: init")
 
 
-def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3) -> Tensor:
-    """Mean absolute difference of pictures (B,3,R,R), averaged over `levels` octaves: the large must match first."""
+def multiscale_l1(fake: Tensor, real: Tensor, levels: int = 3, finest: int = 0) -> Tensor:
+    """Mean absolute difference of pictures (B,3,R,R), averaged over `levels` octaves: the large must match first.
+
+    The `finest` octaves are left out before, and R is a multiple of 2**(finest + levels - 1).
+    """
+    if finest:
+        fake, real = F.avg_pool2d(fake, 2**finest), F.avg_pool2d(real, 2**finest)
     total = F.l1_loss(fake, real)
     for _ in range(levels - 1):
         fake, real = F.avg_pool2d(fake, 2), F.avg_pool2d(real, 2)
@@ -328,9 +338,10 @@ def train(config: GeneratorTraining) -> Path:
             close = bool(torch.rand(()) < config.close_ups)
             at = processes.share(_one_of(places[index], config.on_eyes_and_mouth)) if close and places is not None else None  # (b,2)
             near = windows((fake, real), config.perceptual_size, at) if close else (fake, real)
-            pixel, feature = multiscale_l1(fake, real), perceptual(*near).mean()
+            finest = (config.resolution // config.l1_size).bit_length() - 1 if adversarial and config.l1_size else 0
+            pixel, feature = multiscale_l1(fake, real, finest=finest), perceptual(*near).mean()
             if close:  # an eye is few of all pixels
-                pixel = 0.5 * (pixel + multiscale_l1(near[0], near[1]))
+                pixel = 0.5 * (pixel + multiscale_l1(near[0], near[1], finest=finest))
             loss = pixel + config.perceptual_weight * feature
             figures = {"l1": pixel.item(), "perceptual": feature.item()}
             if texture is not None:
