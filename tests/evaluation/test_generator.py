@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from crossrig.evaluation.generator import GOALS, Portraits, Sizes, Tools, compre
 from crossrig.evaluation.instruments import Instruments
 from crossrig.evaluation.inversions import Inverter
 from crossrig.features import PerceptualDistance
+from crossrig.metrics.frechet import pooled_features
 from crossrig.rig.manipulation import Rig
 from crossrig.session import Effort
 
@@ -38,6 +41,22 @@ def portraits(monkeypatch: pytest.MonkeyPatch, blobs: PortraitSet) -> list[tuple
 
     monkeypatch.setattr(module, "unseen_set", some)
     return asked
+
+
+def test_samples_have_noise_of_their_own_and_are_the_same_every_time(kit: Tools) -> None:
+    noisy = copy.deepcopy(kit.generator)
+    with torch.no_grad():
+        for name, strength in noisy.named_parameters():
+            if name.endswith("noise_strength"):
+                strength.fill_(2.0)
+    tools = replace(kit, generator=noisy)
+    state = torch.random.get_rng_state()
+    first, second = (module.paint(tools, 8, lambda what, step, steps: None) for _ in range(2))
+    assert torch.equal(first.features, second.features)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    with torch.no_grad():
+        still = pooled_features(kit.features, noisy(first.z).clamp(-1, 1))
+    assert not torch.allclose(first.features, still, rtol=1e-3)
 
 
 def test_everything_is_measured(kit: Tools, portraits: list[tuple[int, int, int]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@ docs/8-generator-evaluation.md explains it to a reader.
 
 Protocol
 --------
-*samples*     N pictures of unseen z (SAMPLES_SEED, truncation 1, unmixed, constant noise) against N fresh portraits (PORTRAITS_SEED) at
+*samples*     N pictures of unseen z (SAMPLES_SEED, truncation 1, unmixed, random noise) against N fresh portraits (PORTRAITS_SEED) at
               the generator's resolution, in EfficientNet-Lite0 features (last tap, mean over positions, pictures at 128 px). Precision and
               recall: `metrics.precision_recall`, k = 3. Frechet distance: `metrics.frechet`. Rulers: a second N portraits (RULER_SEED) in
               place of the samples, and the first N portraits at JPEG quality 10.
@@ -63,6 +63,7 @@ PORTRAITS_SEED = 770_000_041
 RULER_SEED = 770_000_043
 INVERSIONS_SEED = 770_000_047
 SAMPLES_SEED = 770_000_053
+NOISE_SEED = 770_000_054
 PATHS_SEED = 770_000_059
 
 #: Figure -> (bound, whether larger is better).
@@ -230,15 +231,17 @@ class Portraits:
 
 @torch.no_grad()
 def paint(tools: Tools, count: int, tell: Progress) -> Painted:
-    """Sample, and look at the samples."""
+    """Sample, and look at the samples. Their noise is drawn anew for each, as stylegan2-ada's metrics do: shared, it makes them alike."""
     z = torch.randn(count, tools.generator.config.z_dim, generator=torch.Generator().manual_seed(SAMPLES_SEED))
     features, read = [], []
     parts = torch.split(z, _BATCH)
-    for step, part in enumerate(parts):
-        images = tools.generator(part).clamp(-1, 1)
-        features.append(pooled_features(tools.features, images))
-        read.append(tools.reader.predict(images))
-        tell("samples", step + 1, len(parts))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(NOISE_SEED)
+        for step, part in enumerate(parts):
+            images = tools.generator(part, noise="random").clamp(-1, 1)
+            features.append(pooled_features(tools.features, images))
+            read.append(tools.reader.predict(images))
+            tell("samples", step + 1, len(parts))
     return Painted(z, torch.cat(features), FaceParams.concatenate(read))
 
 
