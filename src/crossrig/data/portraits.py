@@ -76,7 +76,6 @@ Ints = NDArray[np.int32]
 _SHADOW_SIZE: Final = 112
 SHADOW_EXTENT: Final = 0.27  # metres from the centre of the shadow map to its edge
 _CUTOUTS: Final = (HAIR, BROW, BEARD, LASHES, GLASS)
-_PORES: Final = 1.0  # least width of a texel of the skin's relief, in places that are shaded
 _FULL_DETAIL: Final = 160  # pixels of a picture that shows every ribbon
 _ROTATIONS: Final = 257  # entries of the table of rotations over the rotation weight; interpolation errs by less than a micrometre
 
@@ -323,7 +322,7 @@ def look_vector(person: Person, samples: int) -> Floats:
         (surfaces.L_IRIS_OFFSET, eyes.offset), (surfaces.L_NOISE_U, rng.random()), (surfaces.L_NOISE_V, rng.random()),
         (surfaces.L_TILE, TILE_METRES), (surfaces.L_HALF_HEIGHT, Camera().half_height / Camera().distance),
         (surfaces.L_DISTANCE, Camera().distance), (surfaces.L_HAIR_SHINE, 1.0),
-        (surfaces.L_RELIEF, max(1.0, _PORES * 2 * Camera().half_height / samples * TILE_PIXELS / TILE_METRES)),
+        (surfaces.L_RELIEF, max(1.0, 2 * Camera().half_height / samples * TILE_PIXELS / TILE_METRES)),
     ):  # fmt: skip
         look[offset] = value
     for offset, colour in (

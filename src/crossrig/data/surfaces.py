@@ -427,7 +427,7 @@ def _paint_tooth(i, batch):  # type: ignore[no-untyped-def]
         else:
             ends = end
             break
-    ends = min(ends, begins + 0.010)
+    ends = min(ends, begins + 0.010)  # behind the last tooth, of which nothing is seen
     place = min((along - begins) / (ends - begins), 1.0)
     bulge = 1.0 - (2.0 * place - 1.0) ** 2  # 0 between two teeth, 1 in the middle of one
     gap = min(along - begins, max(ends - along, 0.0))  # metres
