@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from crossrig import checkpoint
 from crossrig.errors import UserError
 from crossrig.features import FeatureTaps
 from crossrig.gan.generator import Generator
-from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, load_encoder, save_encoder, w_samples
+from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, enlarged, load_encoder, save_encoder, w_samples
 
 SMALL = EncoderConfig(size=32, hidden=24, rank=4)
 
@@ -65,6 +66,27 @@ def test_trunk_starts_from_the_pretrained_features(encoder: Encoder) -> None:
     images = torch.rand(1, 3, 32, 32) * 2 - 1
     for ours, theirs in zip(encoder.eyes(images), FeatureTaps(32, (4, 10, 15))(images), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_an_enlarged_one_reads_the_same_in_more_places() -> None:
+    torch.manual_seed(3)
+    known = Encoder(EncoderConfig(size=96, hidden=24, rank=4, layers=3, w_dim=16), pretrained=False)
+    maps = [torch.randn(2, channels, 1, 1) for channels in (40, 112, 320)]
+
+    def reads(encoder: Encoder, sides: tuple[int, ...]) -> torch.Tensor:
+        return encoder.hidden(encoder.flatten([each.expand(-1, -1, side, side) for each, side in zip(maps, sides, strict=True)]))
+
+    even = [(8, 12), (24, 6), (96, 3)]
+    with torch.no_grad():  # the same in every place of a map
+        for norm in known.flatten.norms:
+            norm.bias.copy_(torch.randn(()))
+        parts = [torch.randn(24, kept, 1).expand(-1, -1, side**2).flatten(1) for kept, side in even]
+        known.hidden.weight.copy_(torch.cat(parts, dim=1))
+        larger = enlarged(known, 160)
+        assert larger.config == replace(known.config, size=160)
+        torch.testing.assert_close(reads(larger, (20, 10, 5)), reads(known, (12, 6, 3)), rtol=1e-4, atol=1e-3)
+        pictures = torch.rand(2, 3, 96, 96)
+        torch.testing.assert_close(enlarged(known, 96).common_w(pictures), known.common_w(pictures))
 
 
 def test_file_round_trip(tmp_path: Path, encoder: Encoder) -> None:

@@ -54,6 +54,39 @@ def test_it_begins_with_the_encoder_that_was_given(tmp_path: Path, tiny_generato
         encoder.train(config, [Domain(tiny_generator, blobs.pictures)])
 
 
+def test_it_learns_from_small_pictures(
+    tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sides = []
+    monkeypatch.setattr(encoder, "load_portraits", lambda data, size, limit: sides.append(size) or blobs)
+    painted = []
+    synthesise = Generator.synthesise
+    monkeypatch.setattr(Generator, "synthesise", lambda self, *args, **more: painted.append(synthesise(self, *args, **more)) or painted[-1])
+    config = EncoderTraining(
+        generator=_saved(tmp_path, tiny_generator), outdir=tmp_path / "run", network=EncoderConfig(size=32, hidden=32, rank=4), kimg=0.008,
+        batch=8, made_share=0.25, perceptual_size=32, paint_size=16,
+    )  # fmt: skip
+    small = replace(blobs, pictures=blobs.pictures[:, :, ::2, ::2])
+    assert encoder._read_domains(config)[0].pictures is blobs.pictures
+    assert sides == [16]
+    encoder.train(config, [Domain(tiny_generator, small.pictures)])
+    assert [tuple(picture.shape) for picture in painted] == [(2, 3, 16, 16), (8, 3, 16, 16), (16, 3, 16, 16)]  # made, found, the sheet
+    with pytest.raises(UserError, match="blocks end at 4, 8, 16, 32 px: --paint-size 20 is not there"):
+        encoder.train(replace(config, paint_size=20, outdir=tmp_path / "other"))
+    with pytest.raises(ValueError, match="made_share must lie between 0 and 1, not 1"):
+        replace(config, made_share=1.0)
+
+
+def test_it_goes_on_at_more_pixels(tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet) -> None:
+    network = EncoderConfig(size=32, hidden=32, rank=4)
+    save_encoder(tmp_path / "given.safetensors", encoder_for(tiny_generator, network, pretrained=False), {"generator": ""})
+    config = EncoderTraining(
+        outdir=tmp_path / "run", init=tmp_path / "given.safetensors", network=replace(network, size=64), kimg=0.008, batch=8,
+        perceptual_size=32,
+    )  # fmt: skip
+    assert load_encoder(encoder.train(config, [Domain(tiny_generator, blobs.pictures)])).config.size == 64
+
+
 def test_missing_archives_are_named(tmp_path: Path, tiny_generator: Generator) -> None:
     with pytest.raises(UserError, match="no portrait archive"):
         encoder.train(EncoderTraining(generator=_saved(tmp_path, tiny_generator), data=(Path("none.zip"),), outdir=tmp_path / "run"))

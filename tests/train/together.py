@@ -45,8 +45,8 @@ def log_every_step(self: Run, seconds: float, what: str = "checkpoint") -> bool:
 def generator_settings(folder: Path, outdir: Path) -> generator.GeneratorTraining:
     """A generator that has everything: an encoder, a reader, close-ups, and a discriminator in the last two steps.
 
-    Not in more: Adam's first steps go as far for a gradient of nearly nothing as for any other, so what is rounded otherwise grows tenfold a
-    step from there.
+    Not in more: Adam's first steps go as far for a gradient of nearly nothing as for any other, so what is rounded otherwise grows fast
+    from there.
     """
     return generator.GeneratorTraining(
         outdir=outdir, data=(folder / "people.zip",), resolution=64, channels=(16, 16, 8, 8, 8), batch=4, kimg=0.024,

@@ -8,7 +8,7 @@ eyes are EfficientNet-Lite0 with its ImageNet weights, made trainable.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -103,6 +103,35 @@ def encoder_for(generator: Generator, config: EncoderConfig | None = None, pretr
     encoder = Encoder(fitted, pretrained)
     encoder.set_population(w_samples(generator))
     return encoder
+
+
+@torch.no_grad()
+def enlarged(encoder: Encoder, size: int) -> Encoder:
+    """An encoder that looks at `size` px and begins with what another one has learned at fewer.
+
+    The trunk is convolutional and stays as it is. What reads its maps place by place has its weights interpolated to more places and
+    scaled down as these become more. The answers are near those of before, not equal: the trunk sees everything enlarged.
+    """
+    before = encoder.config
+    state = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    columns, start = [], 0
+    for index, (tap, stride) in enumerate(_STRIDES.items()):
+        kept, old, new = _KEPT[tap], before.size // stride, size // stride
+        end = start + kept * old**2
+        read = state["hidden.weight"][:, start:end].reshape(before.hidden, kept, old, old)
+        columns.append((_spread(read, new) * (old / new) ** 2).flatten(1))
+        for name in (f"flatten.norms.{index}.weight", f"flatten.norms.{index}.bias"):
+            state[name] = _spread(state[name].reshape(1, kept, old, old), new).flatten()
+        start = end
+    state["hidden.weight"] = torch.cat(columns, dim=1)
+    larger = Encoder(replace(before, size=size), pretrained=False)
+    larger.load_state_dict(state)
+    return larger
+
+
+def _spread(maps: Tensor, side: int) -> Tensor:
+    """(B, C, h, w) -> (B, C, side, side)."""
+    return F.interpolate(maps, (side, side), mode="bilinear", align_corners=False)
 
 
 @torch.no_grad()

@@ -91,7 +91,7 @@ class Processes:
                 f"{parts * self.count}."
             )
 
-    def rounded(self, batch: int) -> int:
+    def rounded(self, batch: float) -> int:
         """The batch nearest to `batch` that can be shared evenly."""
         return self.count * max(1, round(batch / self.count))
 
