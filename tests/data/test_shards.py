@@ -21,6 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The whole (7 portraits) in `whole`, and three shards of it."""
     out = tmp_path_factory.mktemp("shards")
     common = ["synth", "--count", "7", "--first", "2", "--size", "16", "--seed", "5", "--workers", "1", "--style", "sketch"]
+    common += ["--relit", "0.5"]
     assert main([*common, "--outdir", str(out / "whole")]) == 0
     for number in (1, 2, 3):
         assert main([*common, "--outdir", str(out), "--shard", f"{number}/3"]) == 0
@@ -68,9 +69,10 @@ def test_a_missing_or_doubled_shard_is_told(folder: Path, tmp_path: Path) -> Non
 
 def test_what_does_not_belong_together_is_told(folder: Path, tmp_path: Path) -> None:
     first, second, _ = sorted(folder.glob("*.zip"))
-    other = shutil.copy(second, tmp_path / second.name.replace("seed5", "seed6"))
-    with pytest.raises(UserError, match="another stream"):
-        join_shards([first, other], tmp_path / "out")
+    for old, new in (("seed5", "seed6"), ("relit50", "relit51")):
+        other = shutil.copy(second, tmp_path / second.name.replace(old, new))
+        with pytest.raises(UserError, match="another stream"):
+            join_shards([first, other], tmp_path / "out")
     strange = shutil.copy(second, tmp_path / "mine.zip")
     with pytest.raises(UserError, match="name back"):
         join_shards([first, strange], tmp_path / "out")

@@ -9,6 +9,7 @@ import threading
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from PIL import Image
 from crossrig.data.people import CODE_SIZE, sample_code, sample_person
 from crossrig.data.synth import archive_name, label_numbers, make_example, synthesise
 from crossrig.errors import UserError
-from crossrig.face3d.params import PACKED_SIZE
+from crossrig.face3d.params import PACKED_SIZE, packed_slice
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +86,26 @@ def test_toons_share_the_labels() -> None:
     assert photo.png != toon.png
 
 
+def test_some_stand_in_the_light_of_the_next() -> None:
+    light = packed_slice("illumination")
+    lit = [make_example(5, index, 32, "photo", relit=0.5) for index in range(12)]
+    plain = [make_example(5, index, 32, "photo") for index in range(13)]
+    theirs = [np.array_equal(one.label[light], following.label[light]) for one, following in zip(lit, plain[1:], strict=True)]
+    assert 2 < sum(theirs) < 10
+    for one, own, changed in zip(lit, plain[:-1], theirs, strict=True):
+        assert np.array_equal(one.code, own.code)
+        assert np.array_equal(np.delete(one.label, light), np.delete(own.label, light))
+        assert np.array_equal(one.label, own.label) != changed
+        assert (one.png == own.png) != changed
+    assert archive_name(3, 32, 5, "toon", 2, 0.5) == "toon-32-seed5-relit50-from2-3.zip"
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"count": 0}, "count"), ({"size": 8}, "size"), ({"size": 33}, "even"), ({"seed": -1}, "seed"), ({"workers": 0}, "processes")],
-)
-def test_bad_requests_are_explained(change: dict[str, int], message: str, tmp_path: Path) -> None:
+    [({"relit": 1.5}, "somebody else's light"),
+     ({"count": 0}, "count"), ({"size": 8}, "size"), ({"size": 33}, "even"), ({"seed": -1}, "seed"), ({"workers": 0}, "processes")],
+)  # fmt: skip
+def test_bad_requests_are_explained(change: dict[str, Any], message: str, tmp_path: Path) -> None:
     request = {"count": 1, "size": 32, "seed": 0, "workers": 1, **change}
     with pytest.raises(UserError, match=message):
         synthesise(outdir=tmp_path, progress=False, **request)

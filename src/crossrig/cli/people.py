@@ -100,6 +100,8 @@ def synth_command(commands: Any) -> None:
     parser.add_argument("--style", choices=STYLES, default="photo", help="how they are drawn (default: photo)")
     text = "share of the people who wear hair, and of those who wear clothes, of registered packs (crossrig assets add; default: 0)"
     parser.add_argument("--packs", type=float, default=0.0, metavar="SHARE", help=text)
+    text = "share of the people who stand in the light that was set for the next one (default: 0); only labels say so"
+    parser.add_argument("--relit", type=float, default=0.0, metavar="SHARE", help=text)
     parser.add_argument("--workers", type=int, default=None, metavar="N", help="processes; the result is the same (default: all cores)")
     parser.add_argument("--shard", metavar="I/N", help="make only this part, for example 2/4 on the second of four machines")
     parser.add_argument("--join", type=Path, nargs="+", metavar="FILE", help="put shards together to one archive instead")
@@ -124,4 +126,5 @@ def _synth(options: argparse.Namespace) -> None:
         first, count = numbers.start, len(numbers)
     wardrobe = Wardrobe.of(installed_packs(), options.packs) if options.packs else None
     folder = make_folder(options.outdir)
-    print(synthesise(count, options.size, options.seed, folder, options.workers, options.style, first, wardrobe=wardrobe))
+    style, relit = options.style, options.relit
+    print(synthesise(count, options.size, options.seed, folder, options.workers, style, first, wardrobe=wardrobe, relit=relit))

@@ -602,6 +602,11 @@ def person(code: NDArray[np.floating], detail_seed: int) -> Person:
     )
 
 
+def in_light_of(someone: Person, other: Person) -> Person:
+    """The same person in the light that was set for another: too bright or too dark, and the rest as it was."""
+    return replace(someone, lighting=other.lighting, blocks={**someone.blocks, "illumination": other.blocks["illumination"]})
+
+
 def sample_person(seed: int, index: int) -> Person:
     """Person `index` of stream `seed`."""
     return person(*sample_code(seed, index))

@@ -22,7 +22,7 @@ from crossrig.data.synth import Example, archive_name, write_archive
 from crossrig.errors import UserError
 from crossrig.face3d.blocks import PACKED_SIZE
 
-_NAME = re.compile(r"([a-z]+)-(\d{1,5})-seed(\d{1,18})(?:-from(\d{1,18}))?-(\d{1,18})\.zip")
+_NAME = re.compile(r"([a-z]+)-(\d{1,5})-seed(\d{1,18})(?:-relit(\d{1,3}))?(?:-from(\d{1,18}))?-(\d{1,18})\.zip")
 _LARGEST_PORTRAIT = 1 << 23  # bytes of a PNG of 1024 pixels, with room to spare
 _LABEL_BYTES = 32 * PACKED_SIZE  # of a portrait in dataset.json, likewise
 
@@ -56,6 +56,7 @@ class _Part:
     style: Style
     size: int
     seed: int
+    relit: int  # per cent
     first: int
     count: int
     path: Path
@@ -66,7 +67,7 @@ class _Part:
         style = "" if match is None else "photo" if match[1] == "people" else match[1]
         if match is None or style not in STYLES:
             raise UserError(f"{path}: --join takes archives under the names that `crossrig synth` gave them; give it its name back.")
-        return cls(cast(Style, style), int(match[2]), int(match[3]), int(match[4] or 0), int(match[5]), path)
+        return cls(cast(Style, style), int(match[2]), int(match[3]), int(match[4] or 0), int(match[5] or 0), int(match[6]), path)
 
     def examples(self) -> Iterator[list[Example]]:
         """Its portraits one by one. Raises UserError when the archive holds something else than its name says."""
@@ -96,18 +97,18 @@ def join_shards(paths: Sequence[Path], outdir: Path, progress: bool = True) -> P
     """Put archives of consecutive ranges of one stream together, in any order given; returns the path of the whole in `outdir`.
 
     The whole is, byte for byte, what `synthesise` writes for the whole range. Raises UserError when the ranges leave a gap or overlap,
-    when they are of different streams, sizes or styles, or when an archive is not what its name says.
+    when they are of different streams, sizes, styles or light, or when an archive is not what its name says.
     """
     parts = sorted(_Part.of(Path(path)) for path in paths)
     if len(parts) < 2:
         raise UserError("--join needs two archives or more.")
     whole, following = parts[0], parts[0].first
     for part in parts:
-        if (part.style, part.size, part.seed) != (whole.style, whole.size, whole.seed):
-            raise UserError(f"{part.path} is of another stream, size or style than {whole.path}: join what belongs together.")
+        if (part.style, part.size, part.seed, part.relit) != (whole.style, whole.size, whole.seed, whole.relit):
+            raise UserError(f"{part.path} is of another stream, size, style or light than {whole.path}: join what belongs together.")
         if part.first != following:
             raise UserError(f"{part.path} begins with portrait {part.first}, but number {following} is next: name every shard once.")
         following += part.count
     count = following - whole.first
-    path = outdir / archive_name(count, whole.size, whole.seed, whole.style, whole.first)
+    path = outdir / archive_name(count, whole.size, whole.seed, whole.style, whole.first, whole.relit / 100)
     return write_archive(path, count, (chunk for part in parts for chunk in part.examples()), progress)

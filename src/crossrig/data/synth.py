@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from crossrig.data.avatars import render_avatar
 from crossrig.data.filters import filtered
-from crossrig.data.people import CODE_SIZE, Person, person, sample_code
+from crossrig.data.people import CODE_SIZE, Person, in_light_of, person, sample_code
 from crossrig.data.portraits import render_portrait
 from crossrig.data.style_names import STYLES, Style
 from crossrig.errors import UserError
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crossrig.data.wardrobe import Wardrobe
 
 _CHUNK: Final = 4  # portraits a worker is given at a time: few, so that all finish together
+_RELIT_STREAM: Final = 1  # decides who stands in somebody else's light; nothing else of a portrait changes with the share
 _WORTH_A_WORKER: Final = 16  # portraits; for fewer, no further process is started
 # PNG of photographs: grain leaves next to nothing that repeats, so that looking for it only costs time. No level is named: that would
 # give up the quick filter.
@@ -67,10 +68,12 @@ def draw(someone: Person, size: int, style: Style, wardrobe: Wardrobe | None = N
     return render_portrait(someone, size, supersample=finer, style=style, wardrobe=wardrobe)
 
 
-def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardrobe | None = None) -> Example:
-    """Portrait `index` of stream `seed`, size x size pixels."""
+def make_example(seed: int, index: int, size: int, style: Style, wardrobe: Wardrobe | None = None, relit: float = 0.0) -> Example:
+    """Portrait `index` of stream `seed`, size x size pixels. `relit`: the probability that the light is the next person's."""
     code, detail_seed = sample_code(seed, index)
     someone = person(code, detail_seed)
+    if relit and np.random.default_rng([seed, index, _RELIT_STREAM]).random() < relit:
+        someone = in_light_of(someone, person(*sample_code(seed, index + 1)))
     image = draw(someone, size, style, wardrobe)
     done, png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), _GRAINY if style == "photo" else ())
     if not done:
@@ -87,8 +90,8 @@ def _prepare_worker() -> None:
     atexit.register(os._exit, 0)  # taking the interpreter apart takes longer than ten portraits
 
 
-def _make_chunk(indices: range, seed: int, size: int, style: Style, wardrobe: Wardrobe | None) -> list[Example]:
-    return [make_example(seed, index, size, style, wardrobe) for index in indices]
+def _make_chunk(indices: range, seed: int, size: int, style: Style, wardrobe: Wardrobe | None, relit: float) -> list[Example]:
+    return [make_example(seed, index, size, style, wardrobe, relit) for index in indices]
 
 
 @contextmanager
@@ -107,11 +110,11 @@ def _single_threads() -> Iterator[None]:
 
 
 def _chunks(
-    count: int, first: int, seed: int, size: int, style: Style, workers: int, wardrobe: Wardrobe | None
+    count: int, first: int, seed: int, size: int, style: Style, workers: int, wardrobe: Wardrobe | None, relit: float
 ) -> Iterator[list[Example]]:
     """Chunks of examples in order."""
     ranges = [range(start, min(start + _CHUNK, first + count)) for start in range(first, first + count, _CHUNK)]
-    make = partial(_make_chunk, seed=seed, size=size, style=style, wardrobe=wardrobe)
+    make = partial(_make_chunk, seed=seed, size=size, style=style, wardrobe=wardrobe, relit=relit)
     # Fresh processes, even a single one: matrix products round differently with the number of BLAS threads, which is one
     # in every worker whatever the parent uses; and forked ones can hang when the parent has used OpenMP threads.
     fresh = multiprocessing.get_context("spawn")
@@ -136,22 +139,24 @@ def label_numbers(label: NDArray[np.float32]) -> list[float]:
     return [float(str(value)) for value in label]
 
 
-def archive_name(count: int, size: int, seed: int, style: Style, first: int = 0) -> str:
+def archive_name(count: int, size: int, seed: int, style: Style, first: int = 0, relit: float = 0.0) -> str:
     """File name of the archive that `synthesise` writes."""
+    light = f"-relit{100 * relit:.0f}" if relit else ""
     start = f"-from{first}" if first else ""
-    return f"{'people' if style == 'photo' else style}-{size}-seed{seed}{start}-{count}.zip"
+    return f"{'people' if style == 'photo' else style}-{size}-seed{seed}{light}{start}-{count}.zip"
 
 
 def synthesise(
     count: int, size: int, seed: int, outdir: Path | str, workers: int | None = None, style: Style = "photo", first: int = 0,
-    progress: bool = True, wardrobe: Wardrobe | None = None,
+    progress: bool = True, wardrobe: Wardrobe | None = None, relit: float = 0.0,
 ) -> Path:  # fmt: skip
     """Write `count` labelled portraits (numbers first .. first+count-1 of stream `seed`) as a ZIP in `outdir`; returns its path.
 
     The ZIP holds uncompressed entries: PNGs `00000/img00000000.png` ..., `dataset.json` ({"labels": [[name, 213 numbers], ...]}, as
     stylegan2-ada reads them) and `codes.npy` (count, CODE_SIZE) float32. `wardrobe`: registered packs that some
-    people take hair and clothes from. `workers`: processes (default: all cores);
-    they are started afresh, so a script that calls this needs the usual `if __name__ == "__main__"`.
+    people take hair and clothes from. `relit`: share, in hundredths, of the people who stand in the light of the next one, as no light
+    meter would set it; the label says so, the code does not. `workers`: processes (default: all cores); they are started afresh, so a
+    script that calls this needs the usual `if __name__ == "__main__"`.
     Raises UserError for sizes or counts out of range, an unknown style, or when the archive exists already.
     """
     if count < 1:
@@ -164,9 +169,12 @@ def synthesise(
         raise UserError(f"There is no style '{style}': choose one of {', '.join(STYLES)}.")
     if workers is not None and workers < 1:
         raise UserError(f"Cannot work with {workers} processes: give at least 1.")
+    if not 0.0 <= relit <= 1.0:
+        raise UserError(f"The share of people in somebody else's light must be from 0 to 1, not {relit:g}.")
+    relit = round(relit, 2)
     workers = min(workers or os.cpu_count() or 1, -(-count // _WORTH_A_WORKER))
-    path = Path(outdir) / archive_name(count, size, seed, style, first)
-    return write_archive(path, count, _chunks(count, first, seed, size, style, workers, wardrobe), progress)
+    path = Path(outdir) / archive_name(count, size, seed, style, first, relit)
+    return write_archive(path, count, _chunks(count, first, seed, size, style, workers, wardrobe, relit), progress)
 
 
 def write_archive(path: Path, count: int, chunks: Iterable[Sequence[Example]], progress: bool = True) -> Path:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from crossrig.data.people import Person, person, sample_code
+from crossrig.data.people import Person, in_light_of, person, sample_code
 from crossrig.data.style_names import Style
 from crossrig.data.synth import draw
 from crossrig.evaluation.edits import KEEPS_IDENTITY, MOVES_POINTS, RENDERED, Figures, mean_leak, outcome, outcome_figures
@@ -24,9 +24,9 @@ from crossrig.metrics.bootstrap import Resampling
 
 def with_attribute_of(someone: Person, other: Person, attribute: str) -> Person:
     """The same person with the attribute of another; hair, eyes, clothes and whatever else no parameter says stay."""
-    changed = replace(someone, blocks={**someone.blocks, **{name: other.blocks[name] for name in ATTRIBUTES[attribute]}})
     if attribute == "illumination":
-        return replace(changed, lighting=other.lighting)
+        return in_light_of(someone, other)
+    changed = replace(someone, blocks={**someone.blocks, **{name: other.blocks[name] for name in ATTRIBUTES[attribute]}})
     if attribute == "albedo":  # drawn styles take the skin from the traits
         return replace(changed, traits=replace(someone.traits, skin=other.traits.skin, darkness=other.traits.darkness))
     return changed
