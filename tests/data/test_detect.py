@@ -114,6 +114,15 @@ def test_of_what_dlib_sees_ours_says_where_it_lies_and_nothing_more() -> None:
     assert faces_of([sure], [ours, elsewhere]) == [ours]
     assert faces_of([sure], [elsewhere]) == [sure]
     assert faces_of([], [ours, elsewhere]) == [elsewhere, ours]
+    larger = Face(Framing(52, 54, 50), 0.9, "drawing")
+    assert faces_of([sure], [larger]) == [larger]
+
+
+def test_a_doubtful_find_in_a_photograph_must_be_seen_in_one_size() -> None:
+    sure, doubtful = Face(Framing(60, 50, 30), 0.8, "photograph"), Face(Framing(160, 50, 30), 0.55, "photograph")
+    head, badge = Face(Framing(162, 52, 24), 0.9, "drawing"), Face(Framing(162, 52, 20), 0.9, "drawing")
+    assert faces_of([sure, doubtful], [head]) == [sure, head]
+    assert faces_of([sure, doubtful], [badge]) == [sure]
 
 
 def test_without_a_second_opinion_sure_finds_silence_the_doubtful(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,6 +36,7 @@ _DLIB_LARGE = 2000  # longer side, px, down to which larger pictures are reduced
 _LEVELS = (96, 128, 192, 288, 432)  # longer side, px, of the pyramid levels the network looks at
 _DLIB_THRESHOLD = -0.25  # margin; 0 is dlib's own threshold, clear faces reach 1 to 3
 _SAME = 0.3  # overlap from which two finds are one head
+_SIZES = math.sqrt(2.0)  # ratio of their sizes up to which a doubtful one counts
 _FAINT, _SURE = 0.5, 0.6  # scores: below the first dlib itself would say no, from the second on it is never asked again
 
 
@@ -68,7 +69,7 @@ def faces_of(by_dlib: Sequence[Face], drawn: Sequence[Face] | None) -> list[Face
     if drawn is not None:
         # A picture in which dlib is sure of a face is a photograph, and ours sees heads in the leaves of a tree now and then: it is asked
         # only where the heads lie that dlib sees, which it says better.
-        seen = [face for face in drawn if not sure or any(_overlap(face, other) > _SAME for other in by_dlib)]
+        seen = [face for face in drawn if not sure or any(_confirms(other, face) for other in by_dlib)]
         found = [*seen, *sure]
     else:
         # nobody to ask: the best of the doubtful finds, and only where there is no sure one
@@ -166,6 +167,12 @@ def _overlap(one: Face, other: Face) -> float:
     if across <= 0 or down <= 0:
         return 0.0
     return across * down / (2 * min(reach_a, reach_b)) ** 2
+
+
+def _confirms(by_dlib: Face, ours: Face) -> bool:
+    """Whether a find of dlib's is that of ours. Both take a badge on a sleeve for a head, but not dlib surely, nor of one size."""
+    small, large = sorted((by_dlib.framing.half, ours.framing.half))
+    return _overlap(by_dlib, ours) > _SAME and (by_dlib.score >= _SURE or large < _SIZES * small)
 
 
 def _scaled(picture: Pixels, scale: float) -> Pixels:
