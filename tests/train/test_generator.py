@@ -16,9 +16,10 @@ from crossrig import checkpoint
 from crossrig.errors import UserError
 from crossrig.face3d.model import FaceModel
 from crossrig.face3d.params import PACKED_SIZE
+from crossrig.gan.generator import Generator
 from crossrig.gan.stylespace import StyleSpace
 from crossrig.gan.weights import load_generator
-from crossrig.inversion.encoder import encoder_for, load_encoder
+from crossrig.inversion.encoder import EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.rig.reconstruction import Reconstruction, ReconstructionConfig
 from crossrig.rig.weights import save_reconstruction
 from crossrig.train import generator as recipe
@@ -120,6 +121,17 @@ def test_a_childs_people_are_found_by_the_parents_encoder_which_stays_as_it_is(t
     train(child)
     before, after = load_encoder(first).state_dict(), load_encoder(child.outdir / "encoder.safetensors").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before if name not in ("w_mean", "w_scale"))
+
+
+def test_an_encoder_of_another_size_is_gone_on_with_whole(tmp_path: Path, archive: Path, tiny_generator: Generator) -> None:
+    torch.manual_seed(2)
+    given = encoder_for(tiny_generator, EncoderConfig(size=64, hidden=24, rank=4), pretrained=False)
+    save_encoder(tmp_path / "given.safetensors", given, {"generator": ""})
+    config = replace(_config(tmp_path, archive), encode=True, encoder_init=tmp_path / "given.safetensors")
+    started = recipe._start_encoder(config, tiny_generator)
+    assert started.config == given.config
+    for name, tensor in load_encoder(tmp_path / "given.safetensors").state_dict().items():
+        assert torch.equal(started.state_dict()[name], tensor), name
 
 
 def test_other_people_cannot_be_shown_to_the_encoder(tmp_path: Path, archive: Path) -> None:

@@ -35,7 +35,7 @@ class EncoderConfig:
     width of the layer that each offset is made from. layers, w_dim: L and W of the generator it serves.
     """
 
-    size: int = 96
+    size: int = 128
     hidden: int = 768
     rank: int = 64
     layers: int = 11

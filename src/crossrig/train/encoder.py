@@ -56,7 +56,7 @@ class EncoderTraining:
     data: tuple[Path, ...] = setting((), "portrait archives made by `crossrig synth` in the generator's domain")
     children: tuple[Path, ...] = setting((), "checkpoints of children of the generator that the encoder is to serve as well")
     child_data: tuple[Path, ...] = setting((), "pictures for each of them, in that order: an archive or a folder of heads")
-    init: Path | None = setting(None, "encoder to begin with: the one that trained along with the generator")
+    init: Path | None = setting(None, "encoder to begin with, as one that trained along with the generator; --network-size may be larger")
     outdir: Path = setting(Path("runs/encoder"), "folder of the run; an existing one is continued")
     network: EncoderConfig = field(default_factory=EncoderConfig)
     kimg: float = setting(60.0, "thousands of pictures to train on")
@@ -96,7 +96,7 @@ class Domain:
 
     generator: Generator
     pictures: Tensor
-    """(N,3,R,R) uint8 sRGB"""
+    """(N,3,R,R) uint8 sRGB, R what `EncoderTraining.side` says"""
     codes: Tensor | None = None
     """(N,C): the person codes of the pictures, where they are codes of this generator."""
 
@@ -175,7 +175,7 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
             restore(latest[1], parts)
         processes.align(*parts.values())
         total, batch, side = round(1000 * config.kimg), config.batch, config.side(parent)
-        made_count = processes.rounded(batch * config.made_share)
+        made_count = min(processes.rounded(batch * config.made_share), batch - processes.count)
         while images < total:
             run.seed(images)
             step = images // batch

@@ -217,12 +217,13 @@ def _partners(config: GeneratorTraining, portraits: PortraitSet) -> PortraitSet:
 
 
 def _start_encoder(config: GeneratorTraining, generator: Generator) -> Encoder:
-    encoder = encoder_for(generator)
-    if config.encoder_init is not None:
-        # The offsets, one for every layer, are no part of this training and may be of a smaller generator.
-        earlier = load_encoder(config.encoder_init).state_dict()
-        own = encoder.state_dict()
-        encoder.load_state_dict(own | {name: tensor for name, tensor in earlier.items() if tensor.shape == own[name].shape})
+    if config.encoder_init is None:
+        return encoder_for(generator)
+    given = load_encoder(config.encoder_init)
+    encoder = encoder_for(generator, given.config)
+    # The offsets, one for every layer, are no part of this training and may be of a smaller generator.
+    own = encoder.state_dict()
+    encoder.load_state_dict(own | {name: tensor for name, tensor in given.state_dict().items() if tensor.shape == own[name].shape})
     return encoder
 
 
