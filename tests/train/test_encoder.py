@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from crossrig.data.portrait_set import PortraitSet
 from crossrig.errors import UserError
 from crossrig.gan.generator import Generator
 from crossrig.gan.weights import save_generator
-from crossrig.inversion.encoder import EncoderConfig, encoder_for, load_encoder, save_encoder
+from crossrig.inversion.encoder import Encoder, EncoderConfig, encoder_for, load_encoder, save_encoder
 from crossrig.train import encoder
 from crossrig.train.encoder import Domain, EncoderTraining
 from crossrig.train.run import read_log
@@ -75,6 +76,32 @@ def test_it_learns_from_small_pictures(
         encoder.train(replace(config, paint_size=20, outdir=tmp_path / "other"))
     with pytest.raises(ValueError, match="made_share must lie between 0 and 1, not 1"):
         replace(config, made_share=1.0)
+
+
+def test_portraits_are_mirrored_or_not_and_painted_with_offsets_or_without(
+    tmp_path: Path, tiny_generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_is_dark = torch.cat([torch.zeros(4, 3, 32, 16), torch.full((4, 3, 32, 16), 255.0)], dim=3).byte()
+    bright_left, offset = [], []
+    damage, assemble = encoder.damage, Encoder.assemble
+
+    def seen(target: torch.Tensor, *rest: Any) -> torch.Tensor:
+        bright_left.append(bool(target[-1, 0, 0, 0] > 0))  # the last ones are portraits
+        return damage(target, *rest)
+
+    def assembled(self: Encoder, base: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        offset.append(bool(offsets.detach().any()))
+        return assemble(self, base, offsets)
+
+    monkeypatch.setattr(encoder, "damage", seen)
+    monkeypatch.setattr(Encoder, "assemble", assembled)
+    config = EncoderTraining(
+        outdir=tmp_path, network=EncoderConfig(size=32, hidden=32, rank=4), kimg=0.08, batch=4, perceptual_size=32, image_every=1,
+    )  # fmt: skip
+    encoder.train(config, [Domain(tiny_generator, left_is_dark)])
+    assert len(bright_left) == 20
+    assert 3 < sum(bright_left) < 17
+    assert 3 < sum(offset[1:20]) < 17  # all offsets are zero at first; the last call is the sheet's
 
 
 def test_it_goes_on_at_more_pixels(tmp_path: Path, tiny_generator: Generator, blobs: PortraitSet) -> None:

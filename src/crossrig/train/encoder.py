@@ -144,10 +144,10 @@ def train(config: EncoderTraining, domains: list[Domain] | None = None) -> Path:
     """Train or resume the run in ``config.outdir``; returns ``encoder.safetensors`` in it.
 
     ``domains``, the parent's first, stand in for the files named in the settings. Raises UserError when those cannot be read or do not
-    belong together, or the halves of a batch cannot be shared evenly by the processes.
+    belong together, or a batch cannot be shared evenly by the processes.
     """
     processes = Processes.join()
-    processes.check_batch(config.batch, 2)
+    processes.check_batch(config.batch)
     if config.device == "cpu":
         keep_freed_memory()
     generated_for = "" if domains is not None else checkpoint.sha256(config.generator)
